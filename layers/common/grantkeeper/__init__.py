@@ -1,0 +1,1 @@
+"""Grantkeeper: an OAuth connection broker on AWS Lambda."""

@@ -1,0 +1,1 @@
+"""The HTTP edge: API Gateway events in, payload 2.0 responses out."""

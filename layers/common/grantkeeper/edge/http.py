@@ -1,0 +1,341 @@
+"""
+HTTP API events (payload 2.0) in, responses out.
+
+API Gateway has routed the request before a function starts: its `routeKey`
+names the route. So there is no router here, only a table from route keys to
+functions; it loads in a millisecond, which a routing library does not.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import parse_qsl
+
+from grantkeeper.errors import (
+    BadRequest,
+    GrantkeeperError,
+    MethodNotAllowed,
+    NotFound,
+    OAuthError,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+)
+
+MAX_BODY = 64 * 1024
+MAX_FIELDS = 64
+PROBLEM_BASE = "https://grantkeeper.dev/problems/"
+
+SECURITY_HEADERS: Mapping[str, str] = {
+    "strict-transport-security": "max-age=31536000; includeSubDomains",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "cache-control": "no-store",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, decoded. Query and form keep every value, so that a repeated parameter is seen."""
+
+    route: str  # "GET /v1/connections/{id}"
+    method: str
+    path: str
+    path_params: Mapping[str, str]
+    query: Mapping[str, tuple[str, ...]]
+    headers: Mapping[str, str]  # lower-case names
+    cookies: Mapping[str, str]  # first value of each name
+    body: bytes
+    source_ip: str
+    request_id: str
+
+    def one(self, name: str) -> str | None:
+        """
+        A query parameter that may appear once (RFC 6749 section 3.1).
+
+        Raises:
+            BadRequest: It is repeated.
+        """
+        return _one(self.query, name)
+
+    def required(self, name: str) -> str:
+        """Like `one`, and it must be there and not empty."""
+        value = self.one(name)
+        if not value:
+            raise BadRequest(f"The parameter {name} is missing.", parameter=name)
+        return value
+
+    def form(self) -> Mapping[str, str]:
+        """
+        The form body; each parameter at most once.
+
+        Raises:
+            UnsupportedMediaType: Not application/x-www-form-urlencoded.
+            BadRequest: Not UTF-8, repeated parameters, or too many.
+        """
+        _require_type(self.headers, "application/x-www-form-urlencoded")
+        fields = _fields(_text(self.body))
+        return {name: value for name in fields if (value := _one(fields, name)) is not None}
+
+    def json(self) -> Mapping[str, Any]:
+        """
+        The JSON object in the body; an empty body is an empty object.
+
+        Raises:
+            UnsupportedMediaType: Not application/json.
+            BadRequest: Not an object, duplicate keys, NaN, too deep.
+        """
+        if not self.body:
+            return {}
+        _require_type(self.headers, "application/json")
+        return strict_json_object(_text(self.body))
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a route answers. Security headers are added on the way out unless the route sets its own."""
+
+    status: int = 200
+    body: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: tuple[str, ...] = ()
+
+    def with_headers(self, **headers: str) -> Response:
+        """A copy with more headers; underscores stand for hyphens."""
+        return replace(self, headers={**self.headers, **{k.replace("_", "-"): v for k, v in headers.items()}})
+
+
+def json_response(body: Mapping[str, Any] | list[Any], *, status: int = 200, **headers: str) -> Response:
+    """An application/json answer."""
+    return Response(status, json.dumps(body, separators=(",", ":")), {"content-type": "application/json"}).with_headers(
+        **headers
+    )
+
+
+def see_other(url: str, *, cookies: tuple[str, ...] = ()) -> Response:
+    """A 303, so that a POST becomes a GET (RFC 9700 section 4.12)."""
+    return Response(303, "", {"location": url}, cookies)
+
+
+Handler = Callable[[Request], Response]
+
+
+class App:
+    """A table of routes, and the Lambda handler that dispatches to it."""
+
+    def __init__(self, *, on_error: Callable[[Request | None, BaseException], None] | None = None) -> None:
+        """Args: on_error: told of every bug (an exception that is not ours), with its stack, for the log."""
+        self.routes: dict[str, Handler] = {}
+        self._on_error = on_error
+
+    def route(self, *route_keys: str) -> Callable[[Handler], Handler]:
+        """Register a function for route keys such as `"GET /v1/connections/{id}"`."""
+
+        def register(handler: Handler) -> Handler:
+            for key in route_keys:
+                self.routes[key] = handler
+            return handler
+
+        return register
+
+    def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        """Answer one API Gateway event; never raises."""
+        request: Request | None = None
+        try:
+            request = parse_event(event)
+            handler = self.routes.get(request.route)
+            if handler is None:
+                raise _no_such_route(request, self.routes)
+            response = handler(request)
+        except GrantkeeperError as error:
+            response = problem(error, request)
+        except Exception as error:  # noqa: BLE001 - a bug answers 500 with nothing in the body
+            if self._on_error is not None:
+                self._on_error(request, error)
+            response = problem(GrantkeeperError(), request)
+        return render(response, request)
+
+
+def _no_such_route(request: Request, routes: Mapping[str, Handler]) -> GrantkeeperError:
+    path = request.route.partition(" ")[2]
+    if any(key.partition(" ")[2] == path for key in routes):
+        return MethodNotAllowed("This method is not allowed here.")
+    return NotFound("No such route.")
+
+
+def parse_event(event: Mapping[str, Any]) -> Request:
+    """
+    Decode a payload 2.0 event.
+
+    The query is read from `rawQueryString`: API Gateway joins repeated parameters with commas in the parsed form, which
+    hides them.
+
+    Raises:
+        PayloadTooLarge: The body is over 64 KiB.
+        BadRequest: The query or body is not decodable.
+    """
+    http = event["requestContext"]["http"]
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    raw_body = event.get("body") or ""
+    if len(raw_body) > MAX_BODY * 4 // 3 + 4:
+        raise PayloadTooLarge("The body is over 64 KiB.")
+    try:
+        body = base64.b64decode(raw_body) if event.get("isBase64Encoded") else raw_body.encode()
+    except ValueError:
+        raise BadRequest("The body is not decodable.") from None
+    if len(body) > MAX_BODY:
+        raise PayloadTooLarge("The body is over 64 KiB.")
+
+    return Request(
+        route=event["routeKey"],
+        method=http["method"],
+        path=event.get("rawPath", http.get("path", "")),
+        path_params=event.get("pathParameters") or {},
+        query=_fields(event.get("rawQueryString") or ""),
+        headers=headers,
+        cookies=_cookies(event, headers),
+        body=body,
+        source_ip=http.get("sourceIp", ""),
+        request_id=event["requestContext"].get("requestId", ""),
+    )
+
+
+def problem(error: GrantkeeperError, request: Request | None) -> Response:
+    """Render an error: RFC 6749 form for `OAuthError`, RFC 9457 for all others."""
+    headers: dict[str, str] = {}
+    if error.retry_after is not None:
+        headers["retry-after"] = str(error.retry_after)
+    if isinstance(error, OAuthError):
+        body: dict[str, Any] = {"error": error.error}
+        if error.detail:
+            body["error_description"] = error.detail
+        if error.status == 401:
+            headers["www-authenticate"] = error.extensions.get(
+                "challenge", 'Basic realm="grantkeeper", charset="UTF-8"'
+            )
+        content_type = "application/json"
+    else:
+        body = {"type": PROBLEM_BASE + error.slug, "title": error.title, "status": error.status}
+        if error.detail:
+            body["detail"] = error.detail
+        if request is not None and request.request_id:
+            body["instance"] = f"urn:request:{request.request_id}"
+        body |= {k: v for k, v in error.extensions.items() if v is not None and k not in body}
+        if error.status == 401:
+            headers["www-authenticate"] = 'Bearer realm="grantkeeper"'
+        content_type = "application/problem+json"
+    return Response(error.status, json.dumps(body, separators=(",", ":")), {"content-type": content_type, **headers})
+
+
+def render(response: Response, request: Request | None) -> dict[str, Any]:
+    """Make the payload 2.0 answer, with security headers and the request id on every one."""
+    headers = {**SECURITY_HEADERS, **response.headers}
+    if request is not None and request.request_id:
+        headers["x-request-id"] = request.request_id
+    answer: dict[str, Any] = {
+        "statusCode": response.status,
+        "headers": headers,
+        "body": response.body,
+        "isBase64Encoded": False,
+    }
+    if response.cookies:
+        answer["cookies"] = list(response.cookies)
+    return answer
+
+
+def strict_json_object(text: str) -> dict[str, Any]:
+    """
+    Parse a JSON object: no duplicate keys, no NaN, at most 20 levels deep.
+
+    Raises:
+        BadRequest: Anything else.
+    """
+    if _depth(text) > 20:
+        raise BadRequest("The JSON is nested too deeply.")
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_unique_pairs, parse_constant=_refuse_constant, parse_int=_bounded_int
+        )
+    except (ValueError, RecursionError):
+        raise BadRequest("The body is not a JSON object.") from None
+    if not isinstance(value, dict):
+        raise BadRequest("The body is not a JSON object.")
+    return value
+
+
+def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("duplicate key")
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _bounded_int(digits: str) -> int:
+    if len(digits) > 20:
+        raise ValueError("integer too long")
+    return int(digits)
+
+
+def _depth(text: str) -> int:
+    """The most brackets ever open; brackets inside strings count too, which only makes it stricter."""
+    depth = deepest = 0
+    for char in text:
+        if char in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif char in "]}":
+            depth -= 1
+    return deepest
+
+
+def _require_type(headers: Mapping[str, str], expected: str) -> None:
+    if headers.get("content-encoding", "identity") != "identity":
+        raise UnsupportedMediaType("Compressed bodies are not accepted.")
+    media_type, _, parameters = headers.get("content-type", "").partition(";")
+    charset = parameters.strip().lower()
+    if media_type.strip().lower() != expected or charset not in ("", "charset=utf-8", 'charset="utf-8"'):
+        raise UnsupportedMediaType(f"The body must be {expected} in UTF-8.")
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadRequest("The body is not UTF-8.") from None
+
+
+def _fields(encoded: str) -> dict[str, tuple[str, ...]]:
+    try:
+        pairs = parse_qsl(encoded, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
+    except ValueError:
+        raise BadRequest("The parameters are not decodable, or too many.") from None
+    fields: dict[str, tuple[str, ...]] = {}
+    for name, value in pairs:
+        fields[name] = (*fields.get(name, ()), value)
+    return fields
+
+
+def _one(fields: Mapping[str, tuple[str, ...]], name: str) -> str | None:
+    values = fields.get(name, ())
+    if len(values) > 1:
+        raise BadRequest(f"The parameter {name} is repeated.", parameter=name)
+    return values[0] if values else None
+
+
+def _cookies(event: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, str]:
+    parts = event.get("cookies") or headers.get("cookie", "").split(";")
+    cookies: dict[str, str] = {}
+    for part in parts[:50]:
+        name, separator, value = part.strip().partition("=")
+        if separator:
+            cookies.setdefault(name, value)
+    return cookies

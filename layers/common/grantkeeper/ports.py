@@ -1,0 +1,545 @@
+"""
+What the services need from the world, as protocols.
+
+Every method that changes state takes the `AuditEvent` that belongs to it and
+writes both in one transaction. Every store raises `StoreUnavailable` when
+DynamoDB does not answer before the deadline; nothing else may be read into
+that. "Consistent" means ConsistentRead. Expiry is checked on every read
+against `now`, TTL is never trusted. Every conditional write carries a
+`write_id`, so that a lost acknowledgement retried by the SDK is recognised as
+our own success.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from grantkeeper.model import (
+    ApiKey,
+    AuditEvent,
+    AuthorizationCode,
+    AuthorizationRequest,
+    Client,
+    Connection,
+    ConnectSession,
+    DueGrant,
+    Grant,
+    Identity,
+    Lease,
+    ProviderCredentials,
+    Reason,
+    Session,
+    User,
+    Work,
+)
+
+# --- people ----------------------------------------------------------------
+
+
+class Users(Protocol):
+    """Users and their identities (table Grants)."""
+
+    def get(self, sub: str) -> User | None:
+        """Consistent."""
+
+    def find(self, issuer: str, subject: str) -> Identity | None:
+        """Look an identity up by (issuer, subject); consistent."""
+
+    def provision(self, user: User, identity: Identity, *, audit: AuditEvent) -> Identity:
+        """
+        Create a user with a first identity, in one transaction.
+
+        Returns:
+            The identity that exists afterwards: ours, or the winner's when two first sign-ins race.
+        """
+
+    def update(self, user: User, *, expected_version: int, audit: AuditEvent) -> bool:
+        """Replace the profile if its version is still the expected one; False if it moved."""
+
+    def identities(self, sub: str) -> Sequence[Identity]:
+        """All identities of a user; consistent."""
+
+
+class Clients(Protocol):
+    """Applications of the team (table Grants)."""
+
+    def get(self, client_id: str) -> Client | None: ...
+    def put(self, client: Client, *, audit: AuditEvent) -> None: ...
+    def list(self) -> Sequence[Client]: ...
+    def allows_origin(self, origin: str) -> bool:
+        """True when some active client registered this origin (exact string)."""
+
+
+class ApiKeys(Protocol):
+    """API keys (table Grants)."""
+
+    def get(self, key_id: str) -> ApiKey | None: ...
+    def put(self, key: ApiKey, *, audit: AuditEvent) -> None: ...
+    def list(self) -> Sequence[ApiKey]: ...
+    def touch(self, key_id: str, *, day: str) -> None:
+        """Note the last-used day, best effort: never fails a request."""
+
+
+# --- one-time things (table Requests) --------------------------------------
+
+
+class AuthorizationRequests(Protocol):
+    """Trips to consent pages."""
+
+    def put(self, request: AuthorizationRequest) -> None: ...
+    def get(self, state_hash: str, *, now: int) -> AuthorizationRequest:
+        """
+        Read without consuming; consistent.
+
+        Raises:
+            AuthorizationRequestExpired: Unknown, expired or already redeemed.
+        """
+
+    def redeem(self, state_hash: str, *, now: int) -> AuthorizationRequest:
+        """
+        Spend the request: of any number of racing callers exactly one returns.
+
+        Raises:
+            AuthorizationRequestExpired: Unknown, expired or already redeemed.
+        """
+
+
+class Codes(Protocol):
+    """Authorization codes we issue."""
+
+    def put(self, code: AuthorizationCode) -> None: ...
+    def redeem(self, code_hash: str, *, now: int) -> tuple[AuthorizationCode | None, bool]:
+        """
+        Spend a code; kept as spent until it expires.
+
+        Returns:
+            (code, True) for the one winner; (code, False) for a second use, whose family must be revoked;
+            (None, False) when unknown or expired.
+        """
+
+
+class ConnectSessions(Protocol):
+    """Permissions to connect, and where each one stands."""
+
+    def put(self, session: ConnectSession, *, audit: AuditEvent) -> None: ...
+    def get(self, session_id: str, *, now: int) -> ConnectSession:
+        """
+        Consistent.
+
+        Raises:
+            ConnectSessionExpired: Unknown or past `expires_at`.
+        """
+
+    def find_by_ticket(self, ticket_hash: str, *, now: int) -> ConnectSession:
+        """
+        By the hash of the ticket in the connect URL; does not consume it.
+
+        Raises:
+            ConnectSessionExpired: Unknown or past `expires_at`.
+        """
+
+    def bind_browser(self, session_id: str, browser_hash: str, *, now: int) -> None:
+        """Remember the browser that opened the ticket last; only while the session is `open`."""
+
+    def end(self, session_id: str, *, now: int, audit: AuditEvent) -> bool:
+        """open|authorized → ended; False if it was over already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """How `Sessions.rotate` went: `rotated`, `replayed` (the predecessor within its grace), `reused`, `gone`."""
+
+    outcome: Literal["rotated", "replayed", "reused", "gone"]
+    session: Session | None = None
+
+
+class Sessions(Protocol):
+    """Refresh-token families of users at clients (table Requests)."""
+
+    def create(self, session: Session, *, audit: AuditEvent) -> None: ...
+    def get(self, family: str) -> Session | None:
+        """Consistent, whatever its status or age."""
+
+    def rotate(self, successor: Session, *, expected_counter: int) -> bool:
+        """Replace the family's item if it is active and its counter is still the expected one."""
+
+    def revoke(self, family: str, *, audit: AuditEvent) -> bool:
+        """active → revoked; False if it was already, or is unknown."""
+
+    def list(self, sub: str) -> Sequence[Session]:
+        """A user's sessions, expired ones left out by the caller."""
+
+
+# --- connections and grants (table Grants) ---------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An unconfirmed connection: erased after 10 minutes unless its session's user confirms."""
+
+    session_id: str
+    connection: Connection
+    grants: tuple[Grant, ...]  # sealed for connection.id, with their new grant_id
+    expires_at: int
+    replaces: bool = False  # a re-connect: the connection exists already
+
+
+class Connections(Protocol):
+    """The public halves of connections."""
+
+    def get(self, connection_id: str) -> Connection | None:
+        """Consistent."""
+
+    def list_for_user(self, sub: str) -> Sequence[Connection]:
+        """All of a user's connections, consistent; the caller filters and pages."""
+
+    def find_account(self, sub: str, service: str, account_id: str) -> str | None:
+        """The connection id that user already has for this account at this service."""
+
+    def authorize(self, pending: Pending, session: ConnectSession, *, now: int, audit: AuditEvent) -> None:
+        """
+        Store unconfirmed tokens and move the session open → authorized with its confirmation hash, in one transaction.
+
+        Raises:
+            ConnectSessionExpired: The session is not open any more.
+        """
+
+    def pending(self, connection_id: str, session_id: str, *, now: int) -> Pending | None:
+        """The unconfirmed half of a session; consistent."""
+
+    def confirm(self, pending: Pending, *, consent_client_id: str, now: int, audit: AuditEvent) -> Connection:
+        """
+        Move pending grants into place, byte for byte, and activate the connection, in one transaction.
+
+        Each grant gets the generation of its predecessor + 1 (1 when there is none); leases of older generations are
+        thereby void. Writes the account item, the user's list entry, the consent and the session's `confirmed`.
+        Doing it again for a confirmed session returns the connection unchanged.
+
+        Raises:
+            ConnectSessionExpired: Nothing pending, or the session was ended.
+            Conflict: The account was connected by a racing session.
+        """
+
+    def discard(self, connection_id: str, session_id: str, *, audit: AuditEvent) -> Pending | None:
+        """Delete unconfirmed tokens; returns what was deleted, so that it can be revoked upstream."""
+
+    def add_api_key(self, connection: Connection, grant: Grant, *, consent_client_id: str, audit: AuditEvent) -> None:
+        """A user's own key for a service: connection and grant at once."""
+
+    def disconnect(self, connection_id: str, *, now: int, audit: AuditEvent) -> Connection | None:
+        """
+        Revoke at once: the status of META and of every grant becomes `revoked`, in one transaction; the sealed sets stay until
+        upstream revocation is done, then `erase`. None when unknown; idempotent.
+        """
+
+    def erase(self, connection_id: str, *, audit: AuditEvent) -> None:
+        """Empty the sealed sets of a revoked connection; the tombstones stay."""
+
+    def sharing(self, credentials_id: str, account_id: str) -> Sequence[str]:
+        """Ids of the live connections under the same provider credentials and provider account: the radius of a revocation."""
+
+    def has_consent(self, sub: str, client_id: str, connection_id: str) -> bool:
+        """True when the user allows this client to use the connection."""
+
+    def touch(self, connection_id: str, *, day: str) -> None:
+        """Write `used_day`, at most once a day; best effort."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """How `Grants.save` went: `saved`, `moved` (the generation went on without us) or `revoked`."""
+
+    outcome: Literal["saved", "moved", "revoked"]
+    current: Grant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseHeld:
+    """The lease could not be had: this one stands in the way."""
+
+    lease: Lease
+
+
+class Grants(Protocol):
+    """The secret halves and their leases."""
+
+    def get(self, connection_id: str, name: str = "main") -> Grant | None:
+        """Consistent."""
+
+    def names(self, connection_id: str) -> Sequence[str]:
+        """Names of the connection's tokens."""
+
+    def take_lease(self, lease: Lease) -> LeaseHeld | None:
+        """
+        Take the lease: there is none, or its generation is lower, or it is of this generation with its intent cleared.
+
+        Returns:
+            None when it is ours (a lost acknowledgement is recognised by its write_id), else the lease that stands.
+        """
+
+    def take_over(self, lease: Lease, *, orphan: Lease) -> bool:
+        """Take an orphan's place, if it is still exactly that orphan (same write_id)."""
+
+    def release_lease(self, lease: Lease) -> None:
+        """Clear the intent of our own lease: the outcome is known. Best effort; expiry frees it otherwise."""
+
+    def save(self, successor: Grant) -> Saved:
+        """
+        Write generation g + 1 in one plain conditional write.
+
+        Condition: the stored generation is `successor.generation - 1` and the status is not `revoked`. The fence is the
+        generation, not the lease. Our own write_id on the stored item means saved.
+        """
+
+    def strike(self, grant: Grant, *, now: int) -> Grant | None:
+        """Store a dead answer for the current generation (strikes, time, due_at); None when the generation moved."""
+
+    def mark_needs_reauth(self, grant: Grant, reason: Reason, *, now: int, audit: AuditEvent) -> bool:
+        """active → needs_reauth on GRANT and META in one transaction, if the generation is still the grant's."""
+
+    def reject(self, grant: Grant) -> bool:
+        """Store `rejected_generation = grant.generation`, if that is still the generation."""
+
+    def postpone(self, connection_id: str, name: str, *, generation: int, due_at: int | None) -> None:
+        """Move `due_at`, if the generation is still this one; None takes it off the index."""
+
+    def due(self, shard: int, *, before: int, limit: int) -> Sequence[DueGrant]:
+        """Oldest first, from the due index: hints, possibly stale."""
+
+
+# --- system records --------------------------------------------------------
+
+
+class Providers(Protocol):
+    """The deployment's provider records and registrations (item PROVIDERS), cached for a minute."""
+
+    def overrides(self) -> Mapping[str, Mapping[str, Any]]:
+        """provider id → record fields added or overridden, for `providers.catalog`."""
+
+    def registrations(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """provider id → live registrations `{client_id, secret_parameter, auth_method, state}`, newest first."""
+
+    def disabled(self) -> frozenset[str]:
+        """Providers an admin switched off."""
+
+    def put(
+        self,
+        provider_id: str,
+        *,
+        record: Mapping[str, Any] | None,
+        registrations: Sequence[Mapping[str, Any]] | None,
+        disabled: bool | None,
+        audit: AuditEvent,
+    ) -> None:
+        """Change one provider's part of the item; None leaves that part as it is."""
+
+
+class Secrets(Protocol):
+    """Provider client secrets (SSM SecureString), read at first use, kept 5 minutes, served stale up to 1 hour on error."""
+
+    def get(self, parameter: str) -> str:
+        """Raises StoreUnavailable when it cannot be read and nothing is cached."""
+
+    def put(self, parameter: str, value: str) -> None: ...
+
+
+class Breakers(Protocol):
+    """Circuit breaker per provider (item BREAKER#provider)."""
+
+    def open_until(self, provider: str) -> int:
+        """Epoch second until which the provider is not to be called; 0 when closed. Cached a few seconds."""
+
+    def record_failure(self, provider: str, *, now: int, retry_after: int | None = None) -> None: ...
+    def record_success(self, provider: str) -> None: ...
+
+
+class Counters(Protocol):
+    """Counters kept by the projector."""
+
+    def add_batch(self, batch_id: str, increments: Mapping[str, int], *, day: str) -> bool:
+        """Add once per batch id; False for a batch already counted."""
+
+    def totals(self) -> Mapping[str, int]:
+        """All counters summed over shards: constant cost, however many connections there are."""
+
+
+class AuditTrail(Protocol):
+    """The audit table."""
+
+    def record(self, event: AuditEvent) -> None:
+        """Write an entry that stands alone: a refusal, a tampering alarm. Same id twice is one entry."""
+
+    def for_user(self, sub: str, *, limit: int, before: str | None = None) -> tuple[Sequence[AuditEvent], str | None]:
+        """Newest first, with the key to go on from."""
+
+    def for_connection(
+        self, connection_id: str, *, limit: int, before: str | None = None
+    ) -> tuple[Sequence[AuditEvent], str | None]: ...
+
+    def day(self, day: str, *, limit: int, before: str | None = None) -> tuple[Sequence[AuditEvent], str | None]:
+        """All entries of a day (`yyyy-mm-dd`), for export and filters."""
+
+    def generation_recorded(self, connection_id: str, name: str, generation: int) -> bool:
+        """True when the trail knows this generation: how an old row put back is found out."""
+
+
+class RateLimits(Protocol):
+    """Fixed windows (item RL#…)."""
+
+    def hit(self, key: str, *, limit: int, window: int, now: int) -> int:
+        """Count one; returns 0 when allowed, else seconds to wait."""
+
+
+# --- crypto ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a sealed set is bound to: the AAD of every grant. A row moved, swapped or edited fails to open."""
+
+    connection_id: str
+    sub: str
+    provider: str
+    credentials_id: str
+    variables: tuple[tuple[str, str], ...]
+    name: str
+    grant_id: str
+    n: int
+    table: str = "grants"
+
+    @classmethod
+    def of(cls, grant: Grant) -> Binding:
+        """The binding of a stored grant."""
+        return cls(
+            connection_id=grant.connection_id,
+            sub=grant.sub,
+            provider=grant.provider,
+            credentials_id=grant.credentials_id,
+            variables=grant.variables,
+            name=grant.name,
+            grant_id=grant.grant_id,
+            n=grant.n,
+        )
+
+
+class Sealer(Protocol):
+    """Seals and cannot open (callback, connections): GenerateDataKey only."""
+
+    def seal(self, plaintext: bytes, *, binding: Binding) -> bytes:
+        """Raises StoreUnavailable when KMS does not answer."""
+
+
+class SealingKey(Protocol):
+    """A key in hand: sealing with it calls nobody and cannot fail."""
+
+    def seal(self, plaintext: bytes, *, binding: Binding) -> bytes: ...
+
+
+class Vault(Protocol):
+    """Opens grants (refresh alone)."""
+
+    def open(self, sealed: bytes, *, binding: Binding) -> bytes:
+        """
+        Raises:
+            GrantUnreadable: Not sealed for this binding, or edited.
+            StoreUnavailable: KMS does not answer.
+        """
+
+    def prepare(self, binding: Binding, *, sealed: bytes) -> SealingKey:
+        """The key for the next save, ready before the provider is called. `sealed` is the current set, whose key serves when no branch key exists yet."""
+
+
+class Signer(Protocol):
+    """Session and ID tokens (the session function alone)."""
+
+    def sign(self, claims: Mapping[str, Any], *, alg: Literal["ES256", "RS256"], typ: str) -> str:
+        """A compact JWS with the active key's kid. Raises StoreUnavailable before the first key exists."""
+
+
+class KeySet(Protocol):
+    """Our published keys (item SIGNER), read once per 5 minutes; an unknown kid refetches at most every 30 s."""
+
+    def jwks(self) -> Mapping[str, Any]:
+        """The JWK Set as published."""
+
+    def find(self, kid: str) -> Mapping[str, Any] | None:
+        """A public JWK by kid."""
+
+
+# --- the outside -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request to a provider, fully built by the pure `oauth` package."""
+
+    method: Literal["GET", "POST", "DELETE"]
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+
+    def __repr__(self) -> str:
+        """Hide headers and body: they carry credentials."""
+        return f"HttpRequest({self.method} {self.url.split('?')[0]})"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """An answer of a provider, at most 256 KiB decompressed. Redirects are never followed."""
+
+    status: int
+    headers: Mapping[str, str]  # lower-case names
+    body: bytes
+
+    def __repr__(self) -> str:
+        """Hide the body: it carries tokens."""
+        return f"HttpResponse({self.status})"
+
+
+class ProviderHttp(Protocol):
+    """The only code that talks to providers."""
+
+    def send(self, request: HttpRequest, *, budget: float = 8.0) -> HttpResponse:
+        """
+        One attempt within `budget` seconds in all (connect 2 s).
+
+        Raises:
+            ProviderUnavailable: No answer; `outcome_unknown` when the request may have arrived.
+            TokenResponseRejected: The answer is over the size cap.
+        """
+
+
+class WorkQueue(Protocol):
+    """SQS: refresh, upstream revocation, erasure, re-sealing."""
+
+    def send(self, work: Iterable[Work], *, delay: int = 0) -> None:
+        """Raises StoreUnavailable when SQS refuses."""
+
+    def depth(self) -> int:
+        """Approximate number of messages waiting and in flight."""
+
+
+class RescueQueue(Protocol):
+    """Where a sealed answer waits when DynamoDB refuses it."""
+
+    def park(self, successor: Grant) -> None:
+        """Raises StoreUnavailable when SQS refuses as well."""
+
+
+class EventBus(Protocol):
+    """EventBridge."""
+
+    def publish(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """(detail type, detail) pairs. Raises StoreUnavailable if any entry was refused."""
+
+
+class Credentials(Protocol):
+    """Provider credentials joined from registrations and secrets."""
+
+    def active(self, provider: str) -> ProviderCredentials:
+        """The newest live registration. Raises ProviderNotConfigured."""
+
+    def by_client_id(self, provider: str, client_id: str) -> ProviderCredentials:
+        """A live registration, also a retiring one. Raises ProviderNotConfigured."""

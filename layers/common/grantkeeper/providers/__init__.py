@@ -1,0 +1,1 @@
+"""Provider records: data, never code."""
