@@ -1,0 +1,240 @@
+"""
+The one place that knows which class stands behind which port.
+
+`from_environment` reads nothing but its argument; every attribute is made at
+first use and kept for the life of the execution environment, so a function
+pays at start for what it touches and for nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grantkeeper import ports
+    from grantkeeper.providers.catalog import Catalog
+    from grantkeeper.stores.aws import Aws
+
+
+@dataclass
+class Wiring:
+    """Everything a function may need, each part built when first asked for."""
+
+    env: Mapping[str, str]
+
+    # --- plain configuration ---
+
+    @property
+    def issuer(self) -> str:
+        """Our issuer and base URL, without a trailing slash."""
+        return self.env["ISSUER"].rstrip("/")
+
+    @property
+    def due_shards(self) -> int:
+        """Partitions of the due index."""
+        return int(self.env.get("DUE_SHARDS", "16"))
+
+    @property
+    def local(self) -> bool:
+        """True on the local run: plain http and loopback providers are allowed."""
+        return self.env.get("LOCAL_RUN", "") == "1"
+
+    # --- AWS ---
+
+    @cached_property
+    def aws(self) -> Aws:
+        """One botocore session and its clients, made at first use."""
+        from grantkeeper.stores.aws import Aws
+
+        return Aws(self.env)
+
+    @cached_property
+    def users(self) -> ports.Users:
+        from grantkeeper.stores.users import DynamoUsers
+
+        return DynamoUsers(self.aws.dynamodb, self._grants, self._audit)
+
+    @cached_property
+    def clients(self) -> ports.Clients:
+        from grantkeeper.stores.clients import DynamoClients
+
+        return DynamoClients(self.aws.dynamodb, self._grants, self._audit)
+
+    @cached_property
+    def api_keys(self) -> ports.ApiKeys:
+        from grantkeeper.stores.api_keys import DynamoApiKeys
+
+        return DynamoApiKeys(self.aws.dynamodb, self._grants, self._audit)
+
+    @cached_property
+    def authorization_requests(self) -> ports.AuthorizationRequests:
+        from grantkeeper.stores.authorization_requests import DynamoAuthorizationRequests
+
+        return DynamoAuthorizationRequests(self.aws.dynamodb, self._requests)
+
+    @cached_property
+    def codes(self) -> ports.Codes:
+        from grantkeeper.stores.codes import DynamoCodes
+
+        return DynamoCodes(self.aws.dynamodb, self._requests)
+
+    @cached_property
+    def connect_sessions(self) -> ports.ConnectSessions:
+        from grantkeeper.stores.connect_sessions import DynamoConnectSessions
+
+        return DynamoConnectSessions(self.aws.dynamodb, self._requests, self._audit)
+
+    @cached_property
+    def sessions(self) -> ports.Sessions:
+        from grantkeeper.stores.sessions import DynamoSessions
+
+        return DynamoSessions(self.aws.dynamodb, self._requests, self._audit)
+
+    @cached_property
+    def connections(self) -> ports.Connections:
+        from grantkeeper.stores.connections import DynamoConnections
+
+        return DynamoConnections(
+            self.aws.dynamodb, self._grants, self._requests, self._audit, due_shards=self.due_shards
+        )
+
+    @cached_property
+    def grants(self) -> ports.Grants:
+        from grantkeeper.stores.grants import DynamoGrants
+
+        return DynamoGrants(self.aws.dynamodb, self._grants, self._audit, due_shards=self.due_shards)
+
+    @cached_property
+    def audit(self) -> ports.AuditTrail:
+        from grantkeeper.stores.audit import DynamoAuditTrail
+
+        return DynamoAuditTrail(self.aws.dynamodb, self._audit)
+
+    @cached_property
+    def counters(self) -> ports.Counters:
+        from grantkeeper.stores.counters import DynamoCounters
+
+        return DynamoCounters(self.aws.dynamodb, self._grants)
+
+    @cached_property
+    def breakers(self) -> ports.Breakers:
+        from grantkeeper.stores.breakers import DynamoBreakers
+
+        return DynamoBreakers(self.aws.dynamodb, self._grants)
+
+    @cached_property
+    def rate_limits(self) -> ports.RateLimits:
+        from grantkeeper.stores.rate_limits import DynamoRateLimits
+
+        return DynamoRateLimits(self.aws.dynamodb, self._requests)
+
+    @cached_property
+    def provider_items(self) -> ports.Providers:
+        from grantkeeper.stores.providers import DynamoProviders
+
+        return DynamoProviders(self.aws.dynamodb, self._grants, self._audit)
+
+    @cached_property
+    def secrets(self) -> ports.Secrets:
+        from grantkeeper.stores.secrets import SsmSecrets
+
+        return SsmSecrets(self.aws.ssm)
+
+    @cached_property
+    def work_queue(self) -> ports.WorkQueue:
+        from grantkeeper.stores.queues import SqsWorkQueue
+
+        return SqsWorkQueue(self.aws.sqs, self.env["WORK_QUEUE_URL"])
+
+    @cached_property
+    def rescue_queue(self) -> ports.RescueQueue:
+        from grantkeeper.stores.queues import SqsRescueQueue
+
+        return SqsRescueQueue(self.aws.sqs, self.env["RESCUE_QUEUE_URL"])
+
+    @cached_property
+    def event_bus(self) -> ports.EventBus:
+        from grantkeeper.stores.event_bus import EventBridgeBus
+
+        return EventBridgeBus(self.aws.events, self.env["EVENT_BUS_NAME"])
+
+    # --- providers ---
+
+    @property
+    def catalog(self) -> Catalog:
+        """Built-in records with the deployment's own on top; the overrides are cached for a minute."""
+        from grantkeeper.providers.catalog import Catalog
+
+        return Catalog(overrides=self.provider_items.overrides(), allow_private_addresses=self.local)
+
+    @cached_property
+    def credentials(self) -> ports.Credentials:
+        from grantkeeper.stores.credentials import RegisteredCredentials
+
+        return RegisteredCredentials(self.provider_items, self.secrets)
+
+    @cached_property
+    def provider_http(self) -> ports.ProviderHttp:
+        from grantkeeper.provider_http import Httpx2ProviderHttp
+
+        return Httpx2ProviderHttp(allow_private_addresses=self.local)
+
+    # --- crypto ---
+
+    @cached_property
+    def sealer(self) -> ports.Sealer:
+        from grantkeeper.vault import KmsSealer
+
+        return KmsSealer(self.aws.kms, self.env["VAULT_KEY_ARN"])
+
+    @cached_property
+    def vault(self) -> ports.Vault:
+        from grantkeeper.vault import KmsVault
+
+        return KmsVault(self.aws.kms, self.env["VAULT_KEY_ARN"], self.branch_keys)
+
+    @cached_property
+    def branch_keys(self) -> Any:
+        from grantkeeper.stores.branch_keys import DynamoBranchKeys
+
+        return DynamoBranchKeys(self.aws.dynamodb, self._grants)
+
+    @cached_property
+    def signing_keys(self) -> Any:
+        from grantkeeper.stores.signing_keys import DynamoSigningKeys
+
+        return DynamoSigningKeys(self.aws.dynamodb, self._grants)
+
+    @cached_property
+    def signer(self) -> ports.Signer:
+        from grantkeeper.signer import KmsSigner
+
+        return KmsSigner(self.aws.kms, self.env["VAULT_KEY_ARN"], self.signing_keys)
+
+    @cached_property
+    def key_set(self) -> ports.KeySet:
+        from grantkeeper.signer import PublishedKeySet
+
+        return PublishedKeySet(self.signing_keys)
+
+    # --- table names ---
+
+    @property
+    def _grants(self) -> str:
+        return self.env["GRANTS_TABLE"]
+
+    @property
+    def _requests(self) -> str:
+        return self.env["REQUESTS_TABLE"]
+
+    @property
+    def _audit(self) -> str:
+        return self.env["AUDIT_TABLE"]
+
+
+def from_environment(env: Mapping[str, str]) -> Wiring:
+    """Wire the product from environment variables, taken as an argument so that a test can bring its own."""
+    return Wiring(dict(env))
