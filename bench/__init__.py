@@ -1,0 +1,1 @@
+"""Benchmarks, each runnable alone; results are ratios within one run."""
