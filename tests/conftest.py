@@ -1,0 +1,66 @@
+"""Fixtures that every layer of tests may use. Servers start when a test first asks, once per run."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import dynamodb, processes, tables
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        os.environ[processes.RUN_DIR_VARIABLE] = tempfile.mkdtemp(prefix="grantkeeper-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return  # the controller stops the servers, when the last worker is done
+    directory = os.environ.pop(processes.RUN_DIR_VARIABLE, None)
+    if directory is not None:
+        processes.stop_all(Path(directory))
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def need(reason: str | None) -> None:
+    """Skip for a missing tool on a developer's machine; fail for it in CI, where nothing may be skipped."""
+    if reason is None:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def free_port() -> int:
+    return processes.free_port()
+
+
+@pytest.fixture(scope="session")
+def dynamodb_local() -> str:
+    """The URL of DynamoDB Local."""
+    need(dynamodb.missing())
+    return dynamodb.endpoint_url()
+
+
+@pytest.fixture(scope="session")
+def dynamodb_client(dynamodb_local: str) -> Iterator[Any]:
+    """A low-level DynamoDB client of DynamoDB Local; safe to share between threads."""
+    client = dynamodb.client(dynamodb_local)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def dynamodb_tables(dynamodb_local: str, dynamodb_client: Any) -> Iterator[tables.Tables]:
+    """Grants, Requests and Audit, empty, as template.yaml defines them: a set of its own for each test."""
+    made = tables.create(dynamodb_client, suffix=secrets.token_hex(6), endpoint_url=dynamodb_local)
+    yield made
+    tables.drop(made)

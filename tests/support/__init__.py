@@ -1,0 +1,1 @@
+"""What the tests stand on: emulators, tables, providers and the deployed local stack."""
