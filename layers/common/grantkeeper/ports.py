@@ -222,6 +222,15 @@ class Connections(Protocol):
             Conflict: The account was connected by a racing session.
         """
 
+    def abandon(self, connection_id: str, session_id: str, *, now: int) -> bool:
+        """
+        Cut the time of unconfirmed tokens to `now`: `pending` and `confirm` find nothing any more, and the item is due at once,
+        for the worker that revokes upstream and then calls `discard`. False when there is nothing.
+        """
+
+    def unconfirmed(self, connection_id: str) -> Sequence[Pending]:
+        """Every unconfirmed half of a connection, those past their time too; consistent. For the worker that discards them."""
+
     def discard(self, connection_id: str, session_id: str, *, audit: AuditEvent) -> Pending | None:
         """Delete unconfirmed tokens; returns what was deleted, so that it can be revoked upstream."""
 
@@ -242,6 +251,9 @@ class Connections(Protocol):
 
     def has_consent(self, sub: str, client_id: str, connection_id: str) -> bool:
         """True when the user allows this client to use the connection."""
+
+    def consented(self, sub: str, client_id: str) -> frozenset[str]:
+        """Ids of all connections of the user that this client may use; consistent."""
 
     def touch(self, connection_id: str, *, day: str) -> None:
         """Write `used_day`, at most once a day; best effort."""
@@ -353,6 +365,13 @@ class Breakers(Protocol):
 
     def record_failure(self, provider: str, *, now: int, retry_after: int | None = None) -> None: ...
     def record_success(self, provider: str) -> None: ...
+
+
+class DeploymentSecrets(Protocol):
+    """Random keys of the deployment itself (item CONFIG), for what is worth a MAC and no more: list cursors."""
+
+    def key(self, name: str) -> bytes:
+        """32 random bytes, the same for every caller of one name; made at first use, read once per container."""
 
 
 class Counters(Protocol):

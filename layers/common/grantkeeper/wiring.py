@@ -120,6 +120,12 @@ class Wiring:
         return DynamoCounters(self.aws.dynamodb, self._grants)
 
     @cached_property
+    def deployment_secrets(self) -> ports.DeploymentSecrets:
+        from grantkeeper.stores.deployment_secrets import DynamoDeploymentSecrets
+
+        return DynamoDeploymentSecrets(self.aws.dynamodb, self._grants)
+
+    @cached_property
     def breakers(self) -> ports.Breakers:
         from grantkeeper.stores.breakers import DynamoBreakers
 
