@@ -1,0 +1,89 @@
+"""
+The two pages people see of us: choose how to sign in, and what went wrong.
+
+Plain HTML that needs no script, no image and nobody else's server. The one
+style sheet is allowed by its hash, so injected markup could not even be
+styled. Everything that varies is escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+
+from grantkeeper.edge.http import Response
+
+_STYLE = """
+:root{color-scheme:light dark;
+--ground:#f4f5f7;--card:#fff;--text:#17191c;--soft:#5b626d;--line:#c9ced6;--accent:#1f5fbf}
+@media (prefers-color-scheme:dark){
+:root{--ground:#121417;--card:#1c1f24;--text:#eceef1;--soft:#a3abb6;--line:#3b424d;--accent:#8ab4f8}}
+*{box-sizing:border-box}
+body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1.5rem;
+background:var(--ground);color:var(--text);font:1rem/1.5 system-ui,sans-serif}
+main{width:100%;max-width:24rem;padding:2rem;background:var(--card);border:1px solid var(--line);border-radius:.75rem}
+h1{margin:0 0 .5rem;font-size:1.35rem;line-height:1.3;overflow-wrap:anywhere}
+p{margin:.5rem 0;color:var(--soft);overflow-wrap:anywhere}
+ul{list-style:none;margin:1.5rem 0 0;padding:0;display:grid;gap:.75rem}
+a{display:block;padding:.75rem 1rem;border:1px solid var(--line);border-radius:.5rem;
+color:inherit;text-decoration:none;text-align:center;font-weight:600}
+a:hover{border-color:var(--accent)}
+a:focus-visible{outline:3px solid var(--accent);outline-offset:2px}
+code{font-family:ui-monospace,monospace;font-size:.85rem}
+"""
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+CONTENT_SECURITY_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One way to sign in: what it is called and where it leads."""
+
+    display_name: str
+    url: str
+
+
+def chooser_page(client_name: str, choices: Iterable[Choice]) -> Response:
+    """Let the user pick a provider. Choosing starts the trip; showing the page starts nothing."""
+    items = "".join(
+        f'<li><a href="{escape(choice.url)}">Continue with {escape(choice.display_name)}</a></li>' for choice in choices
+    )
+    body = f"<h1>Sign in to {escape(client_name)}</h1><p>Choose the account to sign in with.</p><ul>{items}</ul>"
+    return _page("Sign in", body)
+
+
+def error_page(detail: str, *, status: int = 400, title: str = "That did not work", request_id: str = "") -> Response:
+    """
+    Say what went wrong where there is no trusted place to send the browser.
+
+    Args:
+        detail: One safe sentence; shown escaped.
+        request_id: For the person who asks for help.
+    """
+    reference = f"<p>Reference: <code>{escape(request_id)}</code></p>" if request_id else ""
+    body = (
+        f"<h1>{escape(title)}</h1><p>{escape(detail)}</p>"
+        f"<p>Go back to the application and start again. You can close this page.</p>{reference}"
+    )
+    return _page(title, body, status=status)
+
+
+def notice_page(title: str, detail: str) -> Response:
+    """Say that something is done."""
+    return _page(title, f"<h1>{escape(title)}</h1><p>{escape(detail)}</p>")
+
+
+def _page(title: str, body: str, *, status: int = 200) -> Response:
+    html = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta name="robots" content="noindex"><title>{escape(title)}</title><style>{_STYLE}</style></head>'
+        f"<body><main>{body}</main></body></html>"
+    )
+    headers = {"content-type": "text/html; charset=utf-8", "content-security-policy": CONTENT_SECURITY_POLICY}
+    return Response(status, html, headers)
