@@ -92,6 +92,7 @@ class Client:
     sign_up: Literal["open", "invited", "domains"] = "open"
     sign_up_domains: tuple[str, ...] = ()
     id_token_signed_response_alg: Literal["RS256", "ES256"] = "RS256"
+    resources: tuple[str, ...] = ()  # APIs of the team its users' access tokens may be for (RFC 8707)
     status: Literal["active", "disabled"] = "active"
 
     @property
@@ -343,6 +344,19 @@ class ProviderCredentials:
     client_secret: str | None = field(default=None, repr=False)
     auth_method: AuthMethod | None = None  # None: the record's
     state: Literal["active", "retiring"] = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key pair of ours as it is published; the private half is kept apart, wrapped by KMS."""
+
+    kid: str  # RFC 7638 thumbprint
+    alg: Literal["ES256", "RS256"]
+    public_jwk: Mapping[str, str]  # the members of RFC 7638 and no other
+    created_at: int
+    active_from: int  # signs from then on, published all the while
+    retire_at: int | None = None  # its last token has expired: it leaves the JWK Set; None for the newest
+    state: Literal["live", "revoked"] = "live"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ our own success.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from grantkeeper.model import (
@@ -28,9 +28,11 @@ from grantkeeper.model import (
     Grant,
     Identity,
     Lease,
+    Profile,
     ProviderCredentials,
     Reason,
     Session,
+    SigningKey,
     User,
     Work,
 )
@@ -249,6 +251,9 @@ class Connections(Protocol):
     def sharing(self, credentials_id: str, account_id: str) -> Sequence[str]:
         """Ids of the live connections under the same provider credentials and provider account: the radius of a revocation."""
 
+    def update_profile(self, connection_id: str, profile: Profile, *, now: int, audit: AuditEvent) -> bool:
+        """Replace the account's profile on META, unless the connection is revoked (then False); never touches a grant."""
+
     def has_consent(self, sub: str, client_id: str, connection_id: str) -> bool:
         """True when the user allows this client to use the connection."""
 
@@ -313,6 +318,17 @@ class Grants(Protocol):
 
     def reject(self, grant: Grant) -> bool:
         """Store `rejected_generation = grant.generation`, if that is still the generation."""
+
+    def keep_for_revocation(self, successor: Grant) -> bool:
+        """
+        Store tokens that arrived after a revoke, so that the worker revokes them and not their predecessors.
+
+        Condition: the stored generation is `successor.generation - 1` and the status is `revoked`; it stays revoked. Our own
+        write_id on the stored item means True. False when the generation moved or the grant is not revoked.
+        """
+
+    def reseal(self, grant: Grant, *, sealed: bytes) -> bool:
+        """Replace the sealed bytes by the same set under another key, if generation, n and write_id are still the grant's."""
 
     def postpone(self, connection_id: str, name: str, *, generation: int, due_at: int | None) -> None:
         """Move `due_at`, if the generation is still this one; None takes it off the index."""
@@ -469,6 +485,64 @@ class Vault(Protocol):
     def prepare(self, binding: Binding, *, sealed: bytes) -> SealingKey:
         """The key for the next save, ready before the provider is called. `sealed` is the current set, whose key serves when no branch key exists yet."""
 
+    def is_current(self, sealed: bytes, *, binding: Binding) -> bool:
+        """True when sealed under the newest key there is for this user; if not, the set wants re-sealing."""
+
+
+@dataclass(frozen=True, slots=True)
+class BranchKey:
+    """A version of the branch key of a bucket of users, wrapped by KMS."""
+
+    bucket: int
+    version: int  # 1, 2, …
+    wrapped: bytes
+    created_at: int
+
+
+class BranchKeys(Protocol):
+    """Branch keys (items BRANCH#bucket#version)."""
+
+    def newest(self, bucket: int) -> BranchKey | None:
+        """The newest version, cached for minutes; None while there is none."""
+
+    def get(self, bucket: int, version: int) -> BranchKey | None:
+        """One version; consistent."""
+
+    def add(self, key: BranchKey, *, audit: AuditEvent) -> bool:
+        """Add version newest + 1; False if that version exists: a racing caller was first."""
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKeyRing:
+    """The item SIGNER: all signing keys and their wrapped private halves. Version 0: before the first write."""
+
+    version: int = 0
+    keys: tuple[SigningKey, ...] = ()
+    wrapped: Mapping[str, bytes] = field(default_factory=dict)  # kid → private half; none for a revoked key
+
+
+class SigningKeys(Protocol):
+    """Signing keys (item SIGNER)."""
+
+    def public(self) -> Sequence[SigningKey]:
+        """All keys, without their private halves; consistent."""
+
+    def load(self) -> SigningKeyRing:
+        """Keys and private halves; consistent."""
+
+    def replace(self, ring: SigningKeyRing, *, audit: AuditEvent) -> bool:
+        """Store a ring in place of version `ring.version - 1`; False if a racing caller was first."""
+
+
+class KeyMaker(Protocol):
+    """Makes keys that nobody sees: KMS returns them wrapped (the sweeper and the operator)."""
+
+    def signing_pair(self, alg: Literal["ES256", "RS256"]) -> tuple[Mapping[str, str], bytes]:
+        """A new pair: (public JWK, wrapped private half). Raises StoreUnavailable."""
+
+    def branch_key(self, *, bucket: int, version: int) -> bytes:
+        """A new wrapped branch key. Raises StoreUnavailable."""
+
 
 class Signer(Protocol):
     """Session and ID tokens (the session function alone)."""
@@ -500,8 +574,8 @@ class HttpRequest:
     body: bytes | None = None
 
     def __repr__(self) -> str:
-        """Hide headers and body: they carry credentials."""
-        return f"HttpRequest({self.method} {self.url.split('?')[0]})"
+        """Hide headers, body and path: they carry credentials (HubSpot's revocation has the token in its path)."""
+        return f"HttpRequest({self.method} {'/'.join(self.url.split('/', 3)[:3])})"
 
 
 @dataclass(frozen=True, slots=True)
