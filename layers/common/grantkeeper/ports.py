@@ -160,7 +160,12 @@ class Rotation:
 class Sessions(Protocol):
     """Refresh-token families of users at clients (table Requests)."""
 
-    def create(self, session: Session, *, audit: AuditEvent) -> None: ...
+    def create(self, session: Session, *, audit: AuditEvent) -> bool:
+        """
+        Open a family. False, and nothing written, when the family exists: the second use of its code was faster and put a
+        revoked one in its place. Our own write that comes back by an SDK retry (same current_hash) is True.
+        """
+
     def get(self, family: str) -> Session | None:
         """Consistent, whatever its status or age."""
 
