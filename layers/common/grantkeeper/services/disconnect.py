@@ -1,0 +1,148 @@
+"""Disconnect: revoked here at once, revoked at the provider by its own rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from grantkeeper import ids
+from grantkeeper.errors import NotFound, UnknownProvider
+from grantkeeper.model import AuditEvent, Connection, Principal, Work
+from grantkeeper.ports import Connections, Grants, WorkQueue
+from grantkeeper.providers.catalog import Catalog
+from grantkeeper.providers.record import Provider
+from grantkeeper.services.revocation_radius import others_sharing, reaches_others
+from grantkeeper.services.visibility import visible_connection
+
+Upstream = Literal["queued", "done", "shared_grant_kept", "manual_url", "not_supported", "not_applicable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """
+    What was done, and what will be done at the provider, as known at the time of the answer.
+
+    `queued`: the provider is told within minutes, and told again until it answers. `done`: nothing is left to do.
+    `shared_grant_kept`: revoking would cut off another live connection, so our copy is erased and the provider is not
+    told. `manual_url`: the provider can be told by the user alone, there. `not_supported`: it cannot be told at all.
+    `not_applicable`: the user's own API key, which was never ours to revoke.
+    """
+
+    connection: Connection
+    upstream: Upstream
+    manual_url: str | None = None
+
+
+def disconnect(
+    connection_id: str,
+    *,
+    principal: Principal,
+    connections: Connections,
+    grants: Grants,
+    work_queue: WorkQueue,
+    catalog: Catalog,
+    now: int,
+    request_id: str,
+) -> Disconnected:
+    """
+    Revoke a connection: from this moment nobody gets a token of it, and nothing revives it.
+
+    Idempotent: asked again, it queues again what is not erased yet. A queue that refuses fails the request after the
+    connection is revoked; asking again is safe.
+
+    Raises:
+        NotFound: Unknown, or not the caller's.
+        StoreUnavailable: Not revoked, or revoked and not queued.
+    """
+    visible_connection(connection_id, principal=principal, connections=connections)
+    connection = connections.disconnect(
+        connection_id, now=now, audit=_event(connection_id, principal=principal, now=now, request_id=request_id)
+    )
+    if connection is None:
+        raise NotFound("No such connection.")
+    return revoke_upstream_later(
+        connection,
+        actor=principal.actor,
+        connections=connections,
+        grants=grants,
+        work_queue=work_queue,
+        catalog=catalog,
+        now=now,
+        request_id=request_id,
+    )
+
+
+def revoke_upstream_later(
+    connection: Connection,
+    *,
+    actor: str,
+    connections: Connections,
+    grants: Grants,
+    work_queue: WorkQueue,
+    catalog: Catalog,
+    now: int,
+    request_id: str,
+) -> Disconnected:
+    """
+    Say what happens at the provider to a revoked connection, and see to it.
+
+    What cannot be revoked upstream is erased here and now. Everything else goes to the worker, which opens the sealed
+    set, looks at the radius again when it runs, and erases.
+    """
+    names = grants.names(connection.id)
+    kept = [grant for name in names if (grant := grants.get(connection.id, name)) is not None and grant.sealed]
+    provider = _provider(connection, catalog)
+    if not kept:
+        return Disconnected(connection, "done")
+    if connection.kind == "api_key" or provider is None or provider.revocation.kind == "none":
+        connections.erase(connection.id, audit=_erased(connection, actor=actor, now=now, request_id=request_id))
+        return _unsupported(connection, provider)
+
+    generation = max(grant.generation for grant in kept)
+    work_queue.send(
+        [Work("revoke", provider.id, ((connection.id, generation),), request_id=request_id)],
+    )
+    shared = reaches_others(provider, others_sharing(connection, connections=connections))
+    return Disconnected(connection, "shared_grant_kept" if shared else "queued")
+
+
+def _provider(connection: Connection, catalog: Catalog) -> Provider | None:
+    """None when the operator removed the record: there is nobody left to tell."""
+    try:
+        return catalog.get(connection.provider)
+    except UnknownProvider:
+        return None
+
+
+def _unsupported(connection: Connection, provider: Provider | None) -> Disconnected:
+    if connection.kind == "api_key":
+        return Disconnected(connection, "not_applicable")
+    url = None if provider is None else provider.revocation.manual_url
+    return Disconnected(connection, "not_supported" if url is None else "manual_url", url)
+
+
+def _event(connection_id: str, *, principal: Principal, now: int, request_id: str) -> AuditEvent:
+    return AuditEvent(
+        id=ids.new_id("evt"),
+        time=now,
+        action="connection.revoked",
+        actor=principal.actor,
+        connection_id=connection_id,
+        client_id=principal.client_id,
+        request_id=request_id,
+    )
+
+
+def _erased(connection: Connection, *, actor: str, now: int, request_id: str) -> AuditEvent:
+    return AuditEvent(
+        id=ids.new_id("evt"),
+        time=now,
+        action="grant.erased",
+        actor=actor,
+        sub=connection.sub,
+        connection_id=connection.id,
+        client_id=connection.client_id,
+        provider=connection.provider,
+        service=connection.service,
+        request_id=request_id,
+    )

@@ -1,0 +1,44 @@
+"""When a grant is due: a rule of time, pure, shared by everything that saves a grant."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+MINUTE = 60
+LEAST_MARGIN = 5 * MINUTE
+JITTER = 0.2
+
+
+class RandomSource(Protocol):
+    """Where jitter comes from: `random.Random` and `secrets.SystemRandom` both fit."""
+
+    def random(self) -> float:
+        """A number in [0, 1)."""
+
+
+def due_at(*, expires_at: int | None, received_at: int, refreshable: bool, rng: RandomSource) -> int | None:
+    """
+    Say when a grant should next be looked at.
+
+    A refreshable token is due min(lifetime / 2, max(5 min, 10 % of lifetime)) before it expires, and up to a fifth of
+    that margin earlier, so that grants made in one minute are not refreshed in one minute. What cannot be refreshed is
+    due when it expires, to be told to the user. What does not say when it expires is never due: a reported 401 speaks
+    for it.
+
+    Args:
+        expires_at: Epoch second the access token ends, None when the provider did not say.
+        received_at: Epoch second the token response came in.
+        refreshable: True when there is a refresh token, or another way to refresh.
+        rng: Source of the jitter.
+
+    Returns:
+        An epoch second, never before `received_at`; None when nothing is to be done on schedule.
+    """
+    if expires_at is None:
+        return None
+    if not refreshable:
+        return max(expires_at, received_at)
+
+    lifetime = max(expires_at - received_at, 0)
+    margin = min(lifetime / 2, max(LEAST_MARGIN, lifetime / 10))
+    return max(received_at, int(expires_at - margin * (1 + JITTER * rng.random())))
