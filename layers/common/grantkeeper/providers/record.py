@@ -49,6 +49,8 @@ class TokenPath:
 class TokenResponseRule:
     """What a token response looks like (RFC 6749 section 5.1)."""
 
+    encoding: Literal["json", "form"] = "json"  # form: old servers that answer application/x-www-form-urlencoded
+    token_types: tuple[str, ...] = ("bearer",)  # lower case; what `token_type` may say (Slack: "bot", "user")
     success_pointer: str | None = None  # e.g. "/ok"; with `success_value` it must hold beside HTTP 2xx
     success_value: Any = True
     error_pointer: str = "/error"

@@ -1,0 +1,61 @@
+"""Scopes in an answer, brought back to the names they were asked for (RFC 6749 section 3.3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from grantkeeper.providers.record import Provider, ScopeRule
+
+
+def normalise_scopes(provider: Provider, value: Any, requested: Sequence[str]) -> tuple[str, ...]:
+    """
+    Bring the scopes of an answer to the names that were asked for.
+
+    Total and idempotent: anything that is no scope is left out, and what was normalised comes back unchanged.
+
+    Args:
+        provider: Its `scope` rule knows separators, aliases, prefixes and case.
+        value: The `scope` of the answer: a string, a list, or None when the answer did not say.
+        requested: What was asked for, or granted before.
+
+    Returns:
+        The granted scopes without duplicates: the requested ones in their order, then what came on top. For None,
+        `requested` where the record says that an omitted scope means so, else nothing.
+    """
+    rule = provider.scope
+    if value is None:
+        return tuple(dict.fromkeys(requested)) if rule.omitted_means == "requested" else ()
+
+    asked = {_fold(rule, _strip(rule, name)): name for name in reversed(requested)}
+    granted: dict[str, None] = {}
+    for name in _split(rule, value):
+        plain = _strip(rule, rule.aliases.get(name, name))
+        granted[asked.get(_fold(rule, plain), plain)] = None
+    granted |= {name: None for name in rule.never_returned if name in requested}
+
+    known = [name for name in dict.fromkeys(requested) if name in granted]
+    return (*known, *(name for name in granted if name not in requested))
+
+
+def _split(rule: ScopeRule, value: Any) -> list[str]:
+    if isinstance(value, str):
+        separator = rule.separator if rule.response_separator is None else rule.response_separator
+        # white space separates everywhere: no provider has scopes with spaces in them
+        value = re.split(rf"[\s{re.escape(separator)}]+" if separator.strip() else r"\s+", value)
+    elif not isinstance(value, list | tuple):
+        return []
+    return [name for name in value if isinstance(name, str) and name]
+
+
+def _strip(rule: ScopeRule, name: str) -> str:
+    """Cut a prefix that means nothing: `https://graph.microsoft.com/Mail.Read` is `Mail.Read`."""
+    for prefix in rule.strip_prefixes:
+        if _fold(rule, name).startswith(_fold(rule, prefix)) and len(name) > len(prefix):
+            return name[len(prefix) :]
+    return name
+
+
+def _fold(rule: ScopeRule, name: str) -> str:
+    return name.casefold() if rule.case_insensitive else name
