@@ -207,7 +207,7 @@ class Provider:
     display_name: str
     authorization_endpoint: str
     token_endpoint: str
-    protocol: Literal["oauth2", "oidc", "oauth1"] = "oidc"
+    protocol: Literal["oauth2", "oidc", "oauth1", "api_key"] = "oidc"  # api_key: users bring keys they made there
     credentials_ref: str | None = None  # whose registration it shares; None: its own
     variables: tuple[Variable, ...] = ()
 
