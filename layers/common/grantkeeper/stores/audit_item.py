@@ -1,0 +1,72 @@
+"""
+An audit entry as items of the audit table.
+
+The entry stands under its user, else its connection, else the day; one that has both stands under both. The
+first item alone carries the index attributes (`day`, `actor`): so exports, counters and events see it once.
+
+A refresh is told by its generation: its sort key is `generation#<name>#<generation>`, so whoever is about to
+spend a refresh token finds with one read whether the trail knows a later generation than the row does.
+"""
+
+from __future__ import annotations
+
+import time as clock
+
+from grantkeeper.model import AuditEvent
+from grantkeeper.stores.items import Item, from_value, to_item
+from grantkeeper.stores.keys import shard_of
+from grantkeeper.stores.table import Table, key_item
+
+RETENTION = 400 * 86400  # seconds an entry is kept: thirteen months
+DAY_SHARDS = 4
+GENERATION_ACTIONS = frozenset({"grant.refreshed", "grant.replaced"})  # made from the stream, one per generation
+
+_NEW = "attribute_not_exists(#pk)"
+
+
+def audit_writes(table: Table, event: AuditEvent) -> list[Item]:
+    """Parts of a transaction that add an entry; they can only add, never change one."""
+    return [table.to_put(item, condition=_NEW) for item in audit_items(event)]
+
+
+def audit_items(event: AuditEvent) -> list[Item]:
+    """The entry, first the item that the indexes show."""
+    sort_key = f"{event.time:010d}#{event.id}"
+    body = to_item(event, without=("actor",)) | {"by": {"S": event.actor}, "ttl": {"N": str(event.time + RETENTION)}}
+    indexed = {"day": {"S": day_partition(event)}, "key": {"S": sort_key}}
+    if event.actor.startswith(("user:", "key:")):
+        indexed["actor"] = {"S": f"A#{event.actor}"}
+    partitions = _partitions(event)
+    if event.action in GENERATION_ACTIONS:
+        sort_key = generation_key(event.details["name"], int(event.details["generation"]))
+    items = [key_item((pk, sort_key)) | body for pk in partitions]
+    return [items[0] | indexed, *items[1:]]
+
+
+def _partitions(event: AuditEvent) -> list[str]:
+    of_connection = [] if event.connection_id is None else [f"CONNECTION#{event.connection_id}"]
+    if event.action in GENERATION_ACTIONS:
+        return of_connection  # a user's own trail is not for routine refreshes
+    of_user = [] if event.sub is None else [f"USER#{event.sub}"]
+    return [*of_user, *of_connection] or [f"SYSTEM#{day_of(event.time)}"]
+
+
+def generation_key(name: str, generation: int) -> str:
+    """The sort key of a generation; zero-padded, so that order is by number."""
+    return f"generation#{name}#{generation:012d}"
+
+
+def day_of(time: int) -> str:
+    """The UTC day of an epoch second, `yyyy-mm-dd`."""
+    return clock.strftime("%Y-%m-%d", clock.gmtime(time))
+
+
+def day_partition(event: AuditEvent) -> str:
+    """The index partition of an entry: its day, in one of a few shards."""
+    return f"D#{day_of(event.time)}#{shard_of(event.id, DAY_SHARDS)}"
+
+
+def event_of(item: Item) -> AuditEvent:
+    """An entry as it was recorded."""
+    known = {name: from_value(item[name]) for name in AuditEvent.__dataclass_fields__ if name in item}
+    return AuditEvent(**{**known, "actor": from_value(item["by"])})

@@ -1,0 +1,107 @@
+"""Users and the identities that name them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grantkeeper.errors import StoreUnavailable
+from grantkeeper.model import AuditEvent, Identity, User
+from grantkeeper.stores import keys
+from grantkeeper.stores.audit_item import audit_writes
+from grantkeeper.stores.items import Item, from_item, to_item
+from grantkeeper.stores.listing import listing
+from grantkeeper.stores.one_time import NEW
+from grantkeeper.stores.retrying import TransactionFailed
+from grantkeeper.stores.table import Table, is_own, key_item, new_write_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from types_boto3_dynamodb import DynamoDBClient
+
+
+class DynamoUsers:
+    """`ports.Users` in the table Grants."""
+
+    def __init__(self, client: DynamoDBClient, grants_table: str, audit_table: str) -> None:
+        self._table = Table(client, grants_table)
+        self._audit = Table(client, audit_table)
+
+    def get(self, sub: str) -> User | None:
+        """Consistent."""
+        item = self._table.get(keys.user(sub))
+        return None if item is None else from_item(User, item)
+
+    def find(self, issuer: str, subject: str) -> Identity | None:
+        """Look an identity up by (issuer, subject); consistent."""
+        item = self._table.get(keys.identity(issuer, subject))
+        return None if item is None else from_item(Identity, item)
+
+    def provision(self, user: User, identity: Identity, *, audit: AuditEvent) -> Identity:
+        """
+        Create a user with a first identity, in one transaction.
+
+        The identity's item is the uniqueness: of two first sign-ins that race one creates the user, and the other is
+        handed the identity that won.
+        """
+        own = self._table.to_put(_user_item(user, new_write_id()), condition=NEW)
+        try:
+            self._table.transact([*self._link_writes(identity), own, *audit_writes(self._audit, audit)])
+        except TransactionFailed as failure:
+            winner = failure.item(0)
+            if winner is None:
+                raise StoreUnavailable("The user exists already.") from None
+            return from_item(Identity, winner)
+        return identity
+
+    def link(self, identity: Identity, *, audit: AuditEvent) -> Identity:
+        """
+        Add an identity to its existing user.
+
+        Returns:
+            The identity that exists afterwards: ours, or the one that belongs to somebody else already.
+        """
+        alive = {
+            "ConditionCheck": {
+                "Key": key_item(keys.user(identity.sub)),
+                **self._table.request(condition="attribute_exists(#pk)", values=None),
+            }
+        }
+        try:
+            self._table.transact([*self._link_writes(identity), alive, *audit_writes(self._audit, audit)])
+        except TransactionFailed as failure:
+            winner = failure.item(0)
+            if winner is None:
+                raise StoreUnavailable("The user is gone.") from None
+            return from_item(Identity, winner)
+        return identity
+
+    def update(self, user: User, *, expected_version: int, audit: AuditEvent) -> bool:
+        """Replace the profile if its version is still the expected one; it is stored as the version after."""
+        write_id = new_write_id()
+        item = _user_item(user, write_id) | {"version": {"N": str(expected_version + 1)}}
+        put = self._table.to_put(item, condition="#version = :expected", values={":expected": expected_version})
+        try:
+            self._table.transact([put, *audit_writes(self._audit, audit)])
+        except TransactionFailed as failure:
+            return is_own(failure.item(0), write_id)
+        return True
+
+    def identities(self, sub: str) -> Sequence[Identity]:
+        """All identities of a user, oldest first; consistent."""
+        items = self._table.query(f"USER#{sub}", prefix="IDENTITY#")
+        return sorted((from_item(Identity, item) for item in items), key=lambda i: (i.linked_at, i.issuer, i.subject))
+
+    def _link_writes(self, identity: Identity) -> list[Item]:
+        body = to_item(identity)
+        return [
+            self._table.to_put(key_item(keys.identity(identity.issuer, identity.subject)) | body, condition=NEW),
+            self._table.to_put(
+                key_item(keys.user_identity(identity.sub, identity.issuer, identity.subject)) | body, condition=NEW
+            ),
+        ]
+
+
+def _user_item(user: User, write_id: str) -> Item:
+    order = listing("USER", f"{(user.email or '').lower()}#{user.sub}")
+    return key_item(keys.user(user.sub)) | to_item(user) | order | {"write_id": {"S": write_id}}
