@@ -10,15 +10,15 @@ def test_a_key_is_the_same_for_every_container():
     """A cursor made by one execution environment is read by another."""
     dynamodb = InMemoryAws().dynamodb
 
-    made = DynamoDeploymentSecrets(dynamodb, "grants").key("cursors")
+    made = DynamoDeploymentSecrets(dynamodb, "requests").key("cursors")
 
     assert len(made) == 32
-    assert DynamoDeploymentSecrets(dynamodb, "grants").key("cursors") == made
+    assert DynamoDeploymentSecrets(dynamodb, "requests").key("cursors") == made
 
 
 def test_keys_of_different_names_differ():
     """What authenticates one thing authenticates no other."""
-    keys = DynamoDeploymentSecrets(InMemoryAws().dynamodb, "grants")
+    keys = DynamoDeploymentSecrets(InMemoryAws().dynamodb, "requests")
 
     assert keys.key("cursors") != keys.key("other")
 
@@ -28,7 +28,7 @@ def test_racing_first_callers_get_one_key():
     dynamodb = InMemoryAws().dynamodb
 
     with ThreadPoolExecutor(8) as pool:
-        keys = set(pool.map(lambda _: DynamoDeploymentSecrets(dynamodb, "grants").key("cursors"), range(32)))
+        keys = set(pool.map(lambda _: DynamoDeploymentSecrets(dynamodb, "requests").key("cursors"), range(32)))
 
     assert len(keys) == 1
 
@@ -38,6 +38,6 @@ def test_a_lost_acknowledgement_is_no_second_key():
     dynamodb = InMemoryAws().dynamodb
     dynamodb.faults.lose_acknowledgement("put_item")
 
-    made = DynamoDeploymentSecrets(dynamodb, "grants").key("cursors")
+    made = DynamoDeploymentSecrets(dynamodb, "requests").key("cursors")
 
-    assert DynamoDeploymentSecrets(dynamodb, "grants").key("cursors") == made
+    assert DynamoDeploymentSecrets(dynamodb, "requests").key("cursors") == made

@@ -389,7 +389,7 @@ class Breakers(Protocol):
 
 
 class DeploymentSecrets(Protocol):
-    """Random keys of the deployment itself (item CONFIG), for what is worth a MAC and no more: list cursors."""
+    """Random keys of the deployment itself (table Requests), for what is worth a MAC and no more: list cursors."""
 
     def key(self, name: str) -> bytes:
         """32 random bytes, the same for every caller of one name; made at first use, read once per container."""
@@ -524,6 +524,15 @@ class SigningKeyRing:
     version: int = 0
     keys: tuple[SigningKey, ...] = ()
     wrapped: Mapping[str, bytes] = field(default_factory=dict)  # kid → private half; none for a revoked key
+
+    def live(self, alg: str, *, now: float) -> Sequence[SigningKey]:
+        """Keys of an algorithm that are to be believed, in the order in which they become active."""
+        keys = [key for key in self.keys if key.alg == alg and key.is_live(now)]
+        return sorted(keys, key=lambda key: (key.active_from, key.created_at, key.kid))
+
+    def active(self, alg: str, *, now: float) -> SigningKey | None:
+        """The key that signs at `now`: the last to have become active."""
+        return next((key for key in reversed(self.live(alg, now=now)) if key.active_from <= now), None)
 
 
 class SigningKeys(Protocol):

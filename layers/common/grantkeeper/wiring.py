@@ -123,7 +123,7 @@ class Wiring:
     def deployment_secrets(self) -> ports.DeploymentSecrets:
         from grantkeeper.stores.deployment_secrets import DynamoDeploymentSecrets
 
-        return DynamoDeploymentSecrets(self.aws.dynamodb, self._grants)
+        return DynamoDeploymentSecrets(self.aws.dynamodb, self._requests)
 
     @cached_property
     def breakers(self) -> ports.Breakers:
@@ -203,16 +203,16 @@ class Wiring:
         return KmsVault(self.aws.kms, self.env["VAULT_KEY_ARN"], self.branch_keys)
 
     @cached_property
-    def branch_keys(self) -> Any:
+    def branch_keys(self) -> ports.BranchKeys:
         from grantkeeper.stores.branch_keys import DynamoBranchKeys
 
-        return DynamoBranchKeys(self.aws.dynamodb, self._grants)
+        return DynamoBranchKeys(self.aws.dynamodb, self._grants, self.env.get("AUDIT_TABLE", ""))
 
     @cached_property
-    def signing_keys(self) -> Any:
+    def signing_keys(self) -> ports.SigningKeys:
         from grantkeeper.stores.signing_keys import DynamoSigningKeys
 
-        return DynamoSigningKeys(self.aws.dynamodb, self._grants)
+        return DynamoSigningKeys(self.aws.dynamodb, self._grants, self.env.get("AUDIT_TABLE", ""))
 
     @cached_property
     def signer(self) -> ports.Signer:
@@ -225,6 +225,12 @@ class Wiring:
         from grantkeeper.signer import PublishedKeySet
 
         return PublishedKeySet(self.signing_keys)
+
+    @cached_property
+    def key_maker(self) -> ports.KeyMaker:
+        from grantkeeper.key_maker import KmsKeyMaker
+
+        return KmsKeyMaker(self.aws.kms, self.env["VAULT_KEY_ARN"])
 
     # --- table names ---
 

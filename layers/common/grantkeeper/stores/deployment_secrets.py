@@ -1,4 +1,9 @@
-"""Random keys of the deployment (partition CONFIG), made at first use."""
+"""
+Random keys of the deployment, made at first use.
+
+They stand in the table Requests, which is not backed up: a cursor that outlives
+a restore is refused, and the list is read again from its beginning.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +24,8 @@ KEY_BYTES = 32
 class DynamoDeploymentSecrets:
     """The `DeploymentSecrets` port. What these keys protect is worth a MAC and no more: never a grant."""
 
-    def __init__(self, client: DynamoDBClient, grants: str) -> None:
-        self._table = Table(client, grants)
+    def __init__(self, client: DynamoDBClient, requests: str) -> None:
+        self._table = Table(client, requests)
         self._known: dict[str, bytes] = {}
 
     def key(self, name: str) -> bytes:
@@ -40,4 +45,4 @@ class DynamoDeploymentSecrets:
 
 
 def _key(name: str) -> Key:
-    return "CONFIG", f"SECRET#{name}"
+    return f"DEPLOYMENT#{name}", "SECRET"
