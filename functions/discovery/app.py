@@ -1,0 +1,60 @@
+"""What everybody may know: our metadata, our public keys, what can be connected, and that we are alive."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+from aws_lambda_powertools import Logger
+
+from grantkeeper import wiring
+from grantkeeper.edge.bugs import report_bugs
+from grantkeeper.edge.cors import allow_any_origin
+from grantkeeper.edge.http import App, Request, Response, json_response
+from grantkeeper.services.discovery import authorization_server_metadata, openid_configuration, provider_states
+
+logger = Logger()
+app = App(on_error=report_bugs(logger))
+app_wiring = wiring.from_environment(os.environ)
+
+PUBLIC = "public, max-age=300"  # seconds; a revoked signing key is out of every cache by then (S-26)
+
+
+@app.route("GET /.well-known/openid-configuration")
+def get_openid_configuration(_: Request) -> Response:
+    """OpenID Connect Discovery 1.0."""
+    return allow_any_origin(json_response(openid_configuration(app_wiring.issuer), cache_control=PUBLIC))
+
+
+@app.route("GET /.well-known/oauth-authorization-server")
+def get_authorization_server(_: Request) -> Response:
+    """RFC 8414."""
+    return allow_any_origin(json_response(authorization_server_metadata(app_wiring.issuer), cache_control=PUBLIC))
+
+
+@app.route("GET /.well-known/jwks.json")
+def get_jwks(_: Request) -> Response:
+    """RFC 7517: public halves only."""
+    body = json.dumps(app_wiring.key_set.jwks(), separators=(",", ":"))
+    return allow_any_origin(Response(200, body, {"content-type": "application/jwk-set+json", "cache-control": PUBLIC}))
+
+
+@app.route("GET /v1/providers")
+def get_providers(_: Request) -> Response:
+    """Every provider and service, with its state."""
+    now = int(time.time())
+    catalog, provider_items = app_wiring.catalog, app_wiring.provider_items
+    configured = [provider_id for provider_id, live in provider_items.registrations().items() if live]
+    open_breakers = frozenset(name for name in configured if app_wiring.breakers.open_until(name) > now)
+    providers = provider_states(catalog=catalog, provider_items=provider_items, open_breakers=open_breakers)
+    return allow_any_origin(json_response({"providers": list(providers)}, cache_control="public, max-age=60"))
+
+
+@app.route("GET /health")
+def get_health(_: Request) -> Response:
+    """The function runs; nothing behind it is asked, so that a check costs nothing and cannot be used to load us."""
+    return json_response({"status": "ok"})
+
+
+handler = app

@@ -1,0 +1,163 @@
+"""
+Who calls: a user at a client (Bearer JWT) or an API key.
+
+The HTTP API's own authorizer knows RSA only, so the functions verify. What
+cannot be a credential of ours is refused before any read. What was read is
+kept for 30 seconds per execution environment, so a revoked key is dead a
+minute later at the latest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+from grantkeeper import ids
+from grantkeeper.api_key_format import PREFIX, ApiKeyText, parse_api_key
+from grantkeeper.edge.http import Request
+from grantkeeper.errors import BadRequest, InsufficientScope, Unauthenticated
+from grantkeeper.model import ALL_SCOPES, ApiKey, Principal
+from grantkeeper.ports import ApiKeys, Clients, KeySet
+from grantkeeper.services.scopes import OPERATOR_SCOPES
+from grantkeeper.services.verify_token import verify_access_token
+
+CACHE_SECONDS = 30
+CACHE_SIZE = 1024
+_NO_SUCH_KEY = ids.digest("an unknown key costs the same comparison")
+
+
+@dataclass(slots=True)
+class PrincipalCache:
+    """What this execution environment has read of keys and clients; bounded, and old after 30 seconds."""
+
+    _kept: dict[tuple[int, str], tuple[int, Any, Any]] = field(default_factory=dict)
+    touched: dict[str, str] = field(default_factory=dict)
+
+    def get(self, store: Any, name: str, *, now: int, read: Callable[[], Any]) -> Any:
+        """What `read` gave at most 30 seconds ago; "unknown" is kept as well, so that guessing costs few reads."""
+        key = (id(store), name)
+        kept = self._kept.get(key)
+        if kept is not None and 0 <= now - kept[0] < CACHE_SECONDS:
+            return kept[1]
+        value = read()
+        if len(self._kept) >= CACHE_SIZE:
+            self._kept.clear()
+        self._kept[key] = (now, value, store)  # the store is held so that its id stays its own
+        return value
+
+
+_SHARED = PrincipalCache()
+
+
+def authenticate(
+    request: Request,
+    *,
+    issuer: str,
+    key_set: KeySet,
+    api_keys: ApiKeys,
+    clients: Clients,
+    now: int,
+    cache: PrincipalCache = _SHARED,
+) -> Principal:
+    """
+    Tell who calls, by exactly one credential in a header; in a URL or a body it is none.
+
+    Args:
+        request: Its `Authorization: Bearer` or `X-API-Key` is read.
+        issuer: Our own; access tokens for another resource are refused.
+        now: Epoch seconds.
+
+    Raises:
+        BadRequest: Two credentials at once.
+        Unauthenticated: None, malformed, unknown, expired, revoked, or of a disabled client: all read the same.
+        StoreUnavailable: It cannot be known now.
+    """
+    bearer, key_text = _bearer(request), request.headers.get("x-api-key")
+    if bearer is not None and key_text is not None:
+        raise BadRequest("Send one credential, not two.")
+    if bearer is None and key_text is None:
+        raise Unauthenticated("Send an access token or an API key.")
+    if key_text is not None or (bearer is not None and bearer.startswith(PREFIX)):
+        return _by_api_key(key_text or bearer or "", api_keys=api_keys, clients=clients, now=now, cache=cache)
+    return _by_access_token(bearer or "", issuer=issuer, key_set=key_set, clients=clients, now=now, cache=cache)
+
+
+def require_scope(principal: Principal, scope: str) -> None:
+    """
+    Let through who has the scope.
+
+    Raises:
+        InsufficientScope: The principal lacks it (RFC 6750 section 3.1).
+    """
+    if scope not in principal.scopes:
+        raise InsufficientScope(f"The scope {scope} is needed.", scope=scope)
+
+
+def _bearer(request: Request) -> str | None:
+    header = request.headers.get("authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        _refuse()
+    return token
+
+
+def _by_access_token(
+    token: str, *, issuer: str, key_set: KeySet, clients: Clients, now: int, cache: PrincipalCache
+) -> Principal:
+    claims = verify_access_token(token, issuer=issuer, key_set=key_set, now=now)
+    _require_active_client(claims["client_id"], clients=clients, now=now, cache=cache)
+    return Principal(
+        kind="user",
+        scopes=frozenset(str(claims.get("scope", "")).split()) & frozenset(ALL_SCOPES),
+        client_id=claims["client_id"],
+        sub=claims["sub"],
+        role=claims.get("role", "user"),
+        sid=claims.get("sid"),
+        auth_time=claims.get("auth_time"),
+    )
+
+
+def _by_api_key(text: str, *, api_keys: ApiKeys, clients: Clients, now: int, cache: PrincipalCache) -> Principal:
+    presented = parse_api_key(text)
+    if presented is None:
+        _refuse()
+    key: ApiKey | None = cache.get(api_keys, presented.key_id, now=now, read=lambda: api_keys.get(presented.key_id))
+    if not _proves(presented, key) or key is None or key.status != "active" or now >= key.expires_at:
+        _refuse()
+    if key.client_id is not None:
+        _require_active_client(key.client_id, clients=clients, now=now, cache=cache)
+    _touch(key, api_keys, now=now, cache=cache)
+    # The operator's keys reach no tokens and nobody's account, whatever was written on them.
+    allowed = frozenset(ALL_SCOPES) if key.client_id is not None else OPERATOR_SCOPES
+    return Principal(kind="api_key", scopes=frozenset(key.scopes) & allowed, client_id=key.client_id, key_id=key.key_id)
+
+
+def _proves(presented: ApiKeyText, key: ApiKey | None) -> bool:
+    """Compare in constant time, with a key that does not exist as well."""
+    expected = _NO_SUCH_KEY if key is None else key.secret_hash
+    return ids.same(presented.secret_hash, expected) and key is not None
+
+
+def _require_active_client(client_id: str, *, clients: Clients, now: int, cache: PrincipalCache) -> None:
+    client = cache.get(clients, client_id, now=now, read=lambda: clients.get(client_id))
+    if client is None or client.status != "active":
+        _refuse()
+
+
+def _touch(key: ApiKey, api_keys: ApiKeys, *, now: int, cache: PrincipalCache) -> None:
+    """Note the day of use once per day and execution environment."""
+    day = datetime.fromtimestamp(now, tz=UTC).strftime("%Y-%m-%d")
+    if cache.touched.get(key.key_id) == day:
+        return
+    if len(cache.touched) >= CACHE_SIZE:
+        cache.touched.clear()
+    cache.touched[key.key_id] = day
+    api_keys.touch(key.key_id, day=day)
+
+
+def _refuse() -> NoReturn:
+    raise Unauthenticated("The credential is not valid.", error="invalid_token")

@@ -1,0 +1,94 @@
+"""Our own metadata (OpenID Connect Discovery 1.0, RFC 8414): true to what is enforced, and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from grantkeeper.model import ALL_SCOPES
+from grantkeeper.ports import Providers
+from grantkeeper.providers.catalog import Catalog
+from grantkeeper.services.signin_request import PROMPTS
+
+_CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post"]
+
+
+def authorization_server_metadata(issuer: str) -> Mapping[str, Any]:
+    """RFC 8414 section 2."""
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/oauth2/authorize",
+        "token_endpoint": f"{issuer}/oauth2/token",
+        "jwks_uri": f"{issuer}/.well-known/jwks.json",
+        "scopes_supported": list(ALL_SCOPES),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_methods_supported": ["none", *_CLIENT_AUTHENTICATION],
+        "revocation_endpoint": f"{issuer}/oauth2/revoke",
+        "revocation_endpoint_auth_methods_supported": ["none", *_CLIENT_AUTHENTICATION],
+        "introspection_endpoint": f"{issuer}/oauth2/introspect",
+        "introspection_endpoint_auth_methods_supported": _CLIENT_AUTHENTICATION,
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "service_documentation": f"{issuer}/docs",
+    }
+
+
+def openid_configuration(issuer: str) -> Mapping[str, Any]:
+    """OpenID Connect Discovery 1.0 section 3, and RP-Initiated Logout 1.0 section 2.1."""
+    return {
+        **authorization_server_metadata(issuer),
+        "userinfo_endpoint": f"{issuer}/oauth2/userinfo",
+        "end_session_endpoint": f"{issuer}/oauth2/end-session",
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256", "ES256"],
+        "claim_types_supported": ["normal"],
+        "claims_supported": [
+            "iss", "sub", "aud", "azp", "exp", "iat", "auth_time", "nonce", "at_hash", "sid",
+            "name", "picture", "locale", "updated_at", "email", "email_verified",
+        ],
+        "prompt_values_supported": list(PROMPTS),
+        "claims_parameter_supported": False,
+        "require_request_uri_registration": False,
+    }  # fmt: skip
+
+
+def provider_states(*, catalog: Catalog, provider_items: Providers, open_breakers: frozenset[str]) -> Sequence[Any]:
+    """
+    Every provider with its services and their state, for people and for interfaces that offer them.
+
+    Args:
+        open_breakers: Providers that are not called at the moment.
+    """
+    disabled, registrations = provider_items.disabled(), provider_items.registrations()
+    answer = []
+    for provider in sorted(catalog.all(), key=lambda provider: provider.id):
+        if provider.id in disabled:
+            state = "disabled"
+        elif provider.protocol != "api_key" and not registrations.get(provider.credentials_id):
+            state = "not_configured"
+        else:
+            state = "degraded" if provider.id in open_breakers else "available"
+        answer.append(
+            {
+                "id": provider.id,
+                "display_name": provider.display_name,
+                "state": state,
+                "sign_in": bool(provider.signin_scopes),
+                "services": [
+                    {
+                        "id": service.id,
+                        "display_name": service.display_name,
+                        "access": sorted(service.access),
+                        "default_access": service.default_access,
+                        "state": state,
+                        "docs_url": service.docs_url,
+                    }
+                    for service in provider.services
+                ],
+            }
+        )
+    return answer

@@ -1,0 +1,51 @@
+"""Userinfo (OpenID Connect Core section 5.3): what a client may know of the user, by scope, as it is now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from grantkeeper.errors import OAuthError, Unauthenticated
+from grantkeeper.model import User
+from grantkeeper.ports import KeySet, Sessions, Users
+from grantkeeper.services.verify_token import live_session, verify_access_token
+
+_CHALLENGE = 'Bearer realm="grantkeeper", error="invalid_token"'
+
+
+def userinfo(
+    token: str, *, sessions: Sessions, users: Users, key_set: KeySet, issuer: str, now: int
+) -> Mapping[str, Any]:
+    """
+    The claims about the bearer of an access token for our API.
+
+    Raises:
+        OAuthError: `invalid_token` (401): the token, its session or its user is not good any more;
+            `insufficient_scope` (403) without `openid`.
+    """
+    try:
+        claims = verify_access_token(token, issuer=issuer, key_set=key_set, now=now)
+    except Unauthenticated:
+        raise _invalid() from None
+    scopes = str(claims.get("scope", "")).split()
+    if "openid" not in scopes:
+        challenge = 'Bearer realm="grantkeeper", error="insufficient_scope", scope="openid"'
+        raise OAuthError("insufficient_scope", "The scope openid is missing.", status=403, challenge=challenge)
+    user = users.get(str(claims["sub"]))
+    if user is None or user.status != "active" or live_session(claims, sessions=sessions, now=now) is None:
+        raise _invalid()
+    return user_claims(user, scopes)
+
+
+def user_claims(user: User, scopes: list[str]) -> Mapping[str, Any]:
+    """Standard claims (OpenID Connect Core section 5.4); what is not known is left out."""
+    claims: dict[str, Any] = {"sub": user.sub}
+    if "profile" in scopes:
+        claims |= {"name": user.name, "picture": user.avatar_url, "locale": user.locale, "updated_at": user.updated_at}
+    if "email" in scopes and user.email is not None:
+        claims |= {"email": user.email, "email_verified": user.email_verified}
+    return {name: value for name, value in claims.items() if value is not None}
+
+
+def _invalid() -> OAuthError:
+    return OAuthError("invalid_token", "The access token is not valid.", status=401, challenge=_CHALLENGE)

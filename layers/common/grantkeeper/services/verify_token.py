@@ -1,0 +1,32 @@
+"""Access tokens of ours, believed: signature, claims and, where asked, that the session behind one still lives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from grantkeeper.jws import ACCESS_TOKEN_ALGORITHMS, ACCESS_TOKEN_TYPE, check_claims, verify_jws
+from grantkeeper.model import Session
+from grantkeeper.ports import KeySet, Sessions
+
+
+def verify_access_token(token: str, *, issuer: str, key_set: KeySet, now: int) -> Mapping[str, Any]:
+    """
+    Verify an access token for our own API; one for another resource is refused.
+
+    Raises:
+        Unauthenticated: Not one of ours, or not for us.
+        StoreUnavailable: The published keys cannot be read.
+    """
+    _, claims = verify_jws(token, key_set=key_set, algorithms=ACCESS_TOKEN_ALGORITHMS, typ=ACCESS_TOKEN_TYPE)
+    check_claims(claims, issuer=issuer, audience=issuer, now=now)
+    return claims
+
+
+def live_session(claims: Mapping[str, Any], *, sessions: Sessions, now: int) -> Session | None:
+    """The session a token belongs to, if it was neither revoked nor outlived; consistent."""
+    for session in sessions.list(str(claims["sub"])):
+        if session.sid == claims.get("sid") and session.client_id == claims.get("client_id"):
+            alive = session.status == "active" and now < min(session.expires_at, session.idle_expires_at)
+            return session if alive else None
+    return None
