@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grantkeeper.errors import StoreUnavailable
 from grantkeeper.model import AuditEvent, Session
 from grantkeeper.stores import keys
 from grantkeeper.stores.audit_item import audit_writes
@@ -26,19 +25,26 @@ class DynamoSessions:
         self._table = Table(client, requests_table)
         self._audit = Table(client, audit_table)
 
-    def create(self, session: Session, *, audit: AuditEvent) -> None:
-        """Open a family, with its entry in the user's list, in one transaction."""
+    def create(self, session: Session, *, audit: AuditEvent) -> bool:
+        """
+        Open a family, with its entry in the user's list, in one transaction.
+
+        Returns:
+            False when the family exists: a second use of its code was faster, and put a revoked one there.
+        """
         entry = {"family": {"S": session.family}, **ttl(session.expires_at)}
+        write_id = new_write_id()
         try:
             self._table.transact(
                 [
-                    self._table.to_put(_item(session, new_write_id()), condition=NEW),
+                    self._table.to_put(_item(session, write_id), condition=NEW),
                     self._table.to_put(key_item(keys.user_session(session.sub, session.sid)) | entry, condition=NEW),
                     *audit_writes(self._audit, audit),
                 ]
             )
-        except TransactionFailed:
-            raise StoreUnavailable("The session exists already.") from None
+        except TransactionFailed as failure:
+            return is_own(failure.item(0), write_id)
+        return True
 
     def get(self, family: str) -> Session | None:
         """Consistent, whatever its status or age."""
