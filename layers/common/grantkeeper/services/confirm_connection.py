@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from grantkeeper import ids
 from grantkeeper.errors import BadRequest, ConfirmationRefused, Conflict, ConnectSessionExpired
@@ -14,11 +16,36 @@ from grantkeeper.services.people import Named, client_issuer, client_of
 Mismatch = Literal["other_client", "other_user", "wrong_confirmation", "suspended_user"]
 
 
+MEMBERS = ("confirmation", "user_id", "user_sub")
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What a client presents: the value from the redirect, and the user signed in at it in that browser."""
+
+    value: str = field(repr=False)
+    named: Named
+
+    @classmethod
+    def parse(cls, body: Mapping[str, Any]) -> Confirmation:
+        """
+        Read the JSON body.
+
+        Raises:
+            BadRequest: A member is missing, unknown or no string. Nothing is consumed.
+        """
+        for name, value in body.items():
+            if name not in MEMBERS or not isinstance(value, str) or not value:
+                raise BadRequest("The body holds confirmation, and user_id or user_sub.", parameter=name[:64])
+        if "confirmation" not in body:
+            raise BadRequest("confirmation is missing.", parameter="confirmation")
+        return cls(body["confirmation"], Named(body.get("user_id"), body.get("user_sub")))
+
+
 def confirm_connection(
     session_id: str,
+    confirmation: Confirmation,
     *,
-    confirmation: str,
-    named: Named,
     principal: Principal,
     users: Users,
     connect_sessions: ConnectSessions,
@@ -38,8 +65,7 @@ def confirm_connection(
 
     Args:
         session_id: Id of the connect session.
-        confirmation: What the redirect brought to the browser.
-        named: The user signed in at the client in that browser; a Bearer token names him by itself.
+        confirmation: What the redirect brought, and the user's name; a Bearer token names him by itself.
 
     Returns:
         The active connection; the same again for the same values.
@@ -51,10 +77,10 @@ def confirm_connection(
         Conflict: A racing session connected the same account first.
     """
     client_of(principal)
-    if principal.kind == "api_key" and named.empty:
+    if principal.kind == "api_key" and confirmation.named.empty:
         raise BadRequest("Name the user who is signed in, by user_id or by user_sub.", parameter="user_id")
     session = connect_sessions.get(_id(session_id), now=now)
-    mismatch = _mismatch(session, confirmation=confirmation, named=named, principal=principal, users=users)
+    mismatch = _mismatch(session, confirmation, principal=principal, users=users)
     event = _event(session, principal=principal, now=now, request_id=request_id)
 
     if mismatch is not None:
@@ -78,15 +104,15 @@ def confirm_connection(
 
 
 def _mismatch(
-    session: ConnectSession, *, confirmation: str, named: Named, principal: Principal, users: Users
+    session: ConnectSession, confirmation: Confirmation, *, principal: Principal, users: Users
 ) -> Mismatch | None:
     """Name what is wrong, for the audit trail only."""
     if session.client_id != principal.client_id:
         return "other_client"
-    if _named_sub(named, principal=principal, users=users) != session.sub:
+    if _named_sub(confirmation.named, principal=principal, users=users) != session.sub:
         return "other_user"
     expected = session.confirmation_hash
-    if expected is None or not ids.same(ids.digest(confirmation), expected):
+    if expected is None or not ids.same(ids.digest(confirmation.value), expected):
         return "wrong_confirmation"
     user = users.get(session.sub)
     return None if user is not None and user.status == "active" else "suspended_user"

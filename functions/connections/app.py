@@ -1,0 +1,278 @@
+"""Connect sessions; a user's connections: list, read, disconnect; API-key credentials; his own audit trail."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+from aws_lambda_powertools import Logger
+
+from grantkeeper import wiring
+from grantkeeper.edge.bugs import report_bugs
+from grantkeeper.edge.connection_views import (
+    audit_view,
+    connection_view,
+    disconnected_view,
+    opened_view,
+    status_view,
+)
+from grantkeeper.edge.cors import allow_registered_origin, preflight
+from grantkeeper.edge.cursors import Cursors
+from grantkeeper.edge.http import App, Request, Response, json_response, problem
+from grantkeeper.edge.principals import authenticate, require_scope
+from grantkeeper.errors import BadRequest, Forbidden, GrantkeeperError, TooManyRequests
+from grantkeeper.model import Principal
+from grantkeeper.services.add_api_key import NewApiKey, add_api_key
+from grantkeeper.services.confirm_connection import Confirmation, confirm_connection
+from grantkeeper.services.disconnect import disconnect
+from grantkeeper.services.list_connections import (
+    DEFAULT_LIMIT,
+    MAX_LIMIT,
+    connection_stats,
+    list_connections,
+    service_statuses,
+)
+from grantkeeper.services.open_connect_session import ConnectRequest, open_connect_session
+from grantkeeper.services.people import Named, find_person
+from grantkeeper.services.visibility import visible_connection
+
+READ, WRITE = "connections:read", "connections:write"
+OPENED_PER_MINUTE = {"user": 20, "api_key": 600}
+
+logger = Logger()
+app = App(on_error=report_bugs(logger))
+app_wiring = wiring.from_environment(os.environ)
+
+
+def browser_route(*route_keys: str) -> Callable[[Callable[[Request], Response]], Callable[[Request], Response]]:
+    """Register a route whose answers, errors among them, the pages of registered origins may read."""
+
+    def register(answer: Callable[[Request], Response]) -> Callable[[Request], Response]:
+        @app.route(*route_keys)
+        def with_cors(request: Request) -> Response:
+            try:
+                response = answer(request)
+            except GrantkeeperError as error:
+                response = problem(error, request)
+            return allow_registered_origin(response, request, clients=app_wiring.clients)
+
+        return with_cors
+
+    return register
+
+
+@browser_route("POST /v1/connect-sessions")
+def post_connect_session(request: Request) -> Response:
+    """Let one user connect one service."""
+    principal = _principal(request, WRITE)
+    wanted = ConnectRequest.parse(request.json())
+    _limit_opening(principal)
+    opened = open_connect_session(
+        wanted,
+        principal=principal,
+        clients=app_wiring.clients,
+        users=app_wiring.users,
+        sessions=app_wiring.sessions,
+        connections=app_wiring.connections,
+        connect_sessions=app_wiring.connect_sessions,
+        provider_items=app_wiring.provider_items,
+        catalog=app_wiring.catalog,
+        issuer=app_wiring.issuer,
+        now=_now(),
+        request_id=request.request_id,
+    )
+    return json_response(opened_view(opened), status=201)
+
+
+@browser_route("POST /v1/connect-sessions/{id}/complete")
+def post_complete(request: Request) -> Response:
+    """Confirm a connection for the user who came back."""
+    principal = _principal(request, WRITE)
+    connection = confirm_connection(
+        request.path_params["id"],
+        Confirmation.parse(request.json()),
+        principal=principal,
+        users=app_wiring.users,
+        connect_sessions=app_wiring.connect_sessions,
+        connections=app_wiring.connections,
+        audit=app_wiring.audit,
+        work_queue=app_wiring.work_queue,
+        now=_now(),
+        request_id=request.request_id,
+    )
+    return json_response(connection_view(connection))
+
+
+@browser_route("POST /v1/connections")
+def post_connection(request: Request) -> Response:
+    """Keep an API key of a user for a service."""
+    principal = _principal(request, WRITE)
+    new = NewApiKey.parse(request.json())
+    _limit_opening(principal)
+    connection = add_api_key(
+        new,
+        principal=principal,
+        clients=app_wiring.clients,
+        users=app_wiring.users,
+        sessions=app_wiring.sessions,
+        connections=app_wiring.connections,
+        provider_items=app_wiring.provider_items,
+        catalog=app_wiring.catalog,
+        sealer=app_wiring.sealer,
+        now=_now(),
+        request_id=request.request_id,
+    )
+    return json_response(connection_view(connection), status=201)
+
+
+@browser_route("GET /v1/connections")
+def get_connections(request: Request) -> Response:
+    """A user's connections, page by page."""
+    principal = _principal(request, READ)
+    service, status = request.one("service"), request.one("status")
+    sub = _person(request, principal)
+    query = ("connections", sub, service, status)
+    page = list_connections(
+        sub,
+        principal=principal,
+        connections=app_wiring.connections,
+        service=service,
+        status=status,
+        limit=_limit(request),
+        after=_cursors().read(request.one("cursor"), principal=principal, query=query),
+    )
+    cursor = page.next_position and _cursors().issue(page.next_position, principal=principal, query=query)
+    return json_response({"connections": [connection_view(c) for c in page.connections], "cursor": cursor})
+
+
+@browser_route("GET /v1/connections/stats")
+def get_stats(request: Request) -> Response:
+    """A user's connections, counted."""
+    principal = _principal(request, READ)
+    sub = _person(request, principal)
+    return json_response(connection_stats(sub, principal=principal, connections=app_wiring.connections))
+
+
+@browser_route("GET /v1/status")
+def get_status(request: Request) -> Response:
+    """Every service, and where a user stands with it."""
+    principal = _principal(request, READ)
+    sub = _person(request, principal)
+    statuses = service_statuses(
+        sub, principal=principal, connections=app_wiring.connections, catalog=app_wiring.catalog
+    )
+    return json_response(status_view(statuses))
+
+
+@browser_route("GET /v1/connections/{id}")
+def get_connection(request: Request) -> Response:
+    """One connection."""
+    principal = _principal(request, READ)
+    connection = visible_connection(request.path_params["id"], principal=principal, connections=app_wiring.connections)
+    return json_response(connection_view(connection))
+
+
+@browser_route("DELETE /v1/connections/{id}")
+def delete_connection(request: Request) -> Response:
+    """Disconnect."""
+    principal = _principal(request, WRITE)
+    disconnected = disconnect(
+        request.path_params["id"],
+        principal=principal,
+        connections=app_wiring.connections,
+        grants=app_wiring.grants,
+        work_queue=app_wiring.work_queue,
+        catalog=app_wiring.catalog,
+        now=_now(),
+        request_id=request.request_id,
+    )
+    return json_response(disconnected_view(disconnected))
+
+
+@browser_route("GET /v1/audit")
+def get_audit(request: Request) -> Response:
+    """The caller's own trail, newest first."""
+    principal = _principal(request, READ)
+    if principal.kind != "user" or principal.sub is None:
+        raise Forbidden("The own audit trail is read by its user.")
+    before = _cursors().read(request.one("cursor"), principal=principal, query=("audit",))
+    events, position = app_wiring.audit.for_user(principal.sub, limit=_limit(request), before=before)
+    cursor = position and _cursors().issue(position, principal=principal, query=("audit",))
+    return json_response({"events": [audit_view(e, sub=principal.sub) for e in events], "cursor": cursor})
+
+
+@app.route("OPTIONS /v1/connect-sessions", "OPTIONS /v1/connect-sessions/{id}/complete")
+def preflight_post(request: Request) -> Response:
+    """Preflight of a JSON post."""
+    return preflight(request, clients=app_wiring.clients, methods=("POST",))
+
+
+@app.route("OPTIONS /v1/connections")
+def preflight_connections(request: Request) -> Response:
+    """Preflight of the list."""
+    return preflight(request, clients=app_wiring.clients, methods=("GET", "POST"))
+
+
+@app.route("OPTIONS /v1/connections/{id}")
+def preflight_connection(request: Request) -> Response:
+    """Preflight of one connection."""
+    return preflight(request, clients=app_wiring.clients, methods=("GET", "DELETE"))
+
+
+@app.route("OPTIONS /v1/status", "OPTIONS /v1/connections/stats", "OPTIONS /v1/audit")
+def preflight_get(request: Request) -> Response:
+    """Preflight of a read."""
+    return preflight(request, clients=app_wiring.clients, methods=("GET",))
+
+
+def _principal(request: Request, scope: str) -> Principal:
+    principal = authenticate(
+        request,
+        issuer=app_wiring.issuer,
+        key_set=app_wiring.key_set,
+        api_keys=app_wiring.api_keys,
+        clients=app_wiring.clients,
+        now=_now(),
+    )
+    require_scope(principal, scope)
+    return principal
+
+
+def _person(request: Request, principal: Principal) -> str | None:
+    return find_person(
+        principal,
+        Named(user_id=request.one("user_id"), user_sub=request.one("user_sub")),
+        users=app_wiring.users,
+        sessions=app_wiring.sessions,
+        connections=app_wiring.connections,
+    )
+
+
+def _limit(request: Request) -> int:
+    text = request.one("limit")
+    if text is None:
+        return DEFAULT_LIMIT
+    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= MAX_LIMIT:
+        raise BadRequest("limit is 1 to 100.", parameter="limit")
+    return int(text)
+
+
+def _limit_opening(principal: Principal) -> None:
+    """A signed-in user opens few sessions; a client opens them for all its users."""
+    wait = app_wiring.rate_limits.hit(
+        f"connect:{principal.actor}", limit=OPENED_PER_MINUTE[principal.kind], window=60, now=_now()
+    )
+    if wait:
+        raise TooManyRequests("Too many connect sessions were opened.", retry_after=wait)
+
+
+def _cursors() -> Cursors:
+    return Cursors(app_wiring.deployment_secrets.key("cursors"))
+
+
+def _now() -> int:
+    return int(time.time())
+
+
+handler = app

@@ -1,0 +1,96 @@
+"""Connections, their lists and the audit trail as the JSON of the API. Times are epoch seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from grantkeeper.model import AuditEvent, Connection
+from grantkeeper.services.disconnect import Disconnected
+from grantkeeper.services.list_connections import ServiceStatus
+from grantkeeper.services.open_connect_session import OpenedConnectSession
+
+
+def connection_view(connection: Connection) -> dict[str, Any]:
+    """The public half of a connection, field by field: what is added to the record is not shown by itself."""
+    profile = connection.profile
+    return {
+        "id": connection.id,
+        "user_sub": connection.sub,
+        "service": connection.service,
+        "provider": connection.provider,
+        "kind": connection.kind,
+        "label": connection.label,
+        "status": connection.status,
+        "reason": connection.reason,
+        "scopes": list(connection.scopes),
+        "missing_scopes": list(connection.missing_scopes),
+        "token_names": list(connection.token_names),
+        "account": None
+        if profile is None
+        else {
+            "id": profile.provider_user_id,
+            "email": profile.email,
+            "name": profile.name,
+            "avatar_url": profile.avatar_url,
+        },
+        "created_at": connection.created_at,
+        "updated_at": connection.updated_at,
+        "reconnect_by": connection.reconnect_by,
+    }
+
+
+def opened_view(opened: OpenedConnectSession) -> dict[str, Any]:
+    """A connect session as its client gets it, once."""
+    return {"id": opened.id, "connect_url": opened.connect_url, "expires_at": opened.expires_at}
+
+
+def disconnected_view(disconnected: Disconnected) -> dict[str, Any]:
+    """What was done, and what will be done at the provider."""
+    view = {"id": disconnected.connection.id, "status": "revoked", "upstream": disconnected.upstream}
+    return view if disconnected.manual_url is None else {**view, "manual_url": disconnected.manual_url}
+
+
+def status_view(statuses: Iterable[ServiceStatus]) -> dict[str, Any]:
+    """Every service, and where the user stands with it."""
+    return {
+        "services": [
+            {
+                "service": status.service,
+                "provider": status.provider,
+                "display_name": status.display_name,
+                "status": status.status,
+                "missing_scopes": list(status.missing_scopes),
+                "connections": [
+                    {"id": c.id, "label": c.label, "status": c.status, "reason": c.reason} for c in status.connections
+                ],
+            }
+            for status in statuses
+        ]
+    }
+
+
+def audit_view(event: AuditEvent, *, sub: str) -> dict[str, Any]:
+    """
+    An entry of a user's own trail.
+
+    Who acted is told by kind only: a refused confirmation has another user's hand in it, and must not say whose.
+    """
+    return {
+        "id": event.id,
+        "time": event.time,
+        "action": event.action,
+        "by": _by(event.actor, sub),
+        "connection_id": event.connection_id,
+        "client_id": event.client_id,
+        "provider": event.provider,
+        "service": event.service,
+        "reason": event.reason,
+    }
+
+
+def _by(actor: str, sub: str) -> str:
+    if actor == f"user:{sub}":
+        return "you"
+    kind = actor.partition(":")[0]
+    return {"user": "another_user", "key": "client"}.get(kind, "system")
