@@ -358,6 +358,10 @@ class SigningKey:
     retire_at: int | None = None  # its last token has expired: it leaves the JWK Set; None for the newest
     state: Literal["live", "revoked"] = "live"
 
+    def is_live(self, now: float) -> bool:
+        """True while tokens of this key are to be believed."""
+        return self.state == "live" and (self.retire_at is None or self.retire_at > now)
+
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
