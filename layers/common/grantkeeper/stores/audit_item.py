@@ -2,7 +2,7 @@
 An audit entry as items of the audit table.
 
 The entry stands under its user, else its connection, else the day; one that has both stands under both. The
-first item alone carries the index attributes (`day`, `actor`): so exports, counters and events see it once.
+first item alone carries the index attributes (`day_pk`, `actor_pk`): so exports, counters and events see it once.
 
 A refresh is told by its generation: its sort key is `generation#<name>#<generation>`, so whoever is about to
 spend a refresh token finds with one read whether the trail knows a later generation than the row does.
@@ -13,7 +13,7 @@ from __future__ import annotations
 import time as clock
 
 from grantkeeper.model import AuditEvent
-from grantkeeper.stores.items import Item, from_value, to_item
+from grantkeeper.stores.items import Item, from_item, to_item
 from grantkeeper.stores.keys import shard_of
 from grantkeeper.stores.table import Table, key_item
 
@@ -32,10 +32,10 @@ def audit_writes(table: Table, event: AuditEvent) -> list[Item]:
 def audit_items(event: AuditEvent) -> list[Item]:
     """The entry, first the item that the indexes show."""
     sort_key = f"{event.time:010d}#{event.id}"
-    body = to_item(event, without=("actor",)) | {"by": {"S": event.actor}, "ttl": {"N": str(event.time + RETENTION)}}
-    indexed = {"day": {"S": day_partition(event)}, "key": {"S": sort_key}}
+    body = to_item(event) | {"ttl": {"N": str(event.time + RETENTION)}}
+    indexed = {"day_pk": {"S": day_partition(event)}, "day_sk": {"S": sort_key}}
     if event.actor.startswith(("user:", "key:")):
-        indexed["actor"] = {"S": f"A#{event.actor}"}
+        indexed |= {"actor_pk": {"S": f"A#{event.actor}"}, "actor_sk": {"S": sort_key}}
     partitions = _partitions(event)
     if event.action in GENERATION_ACTIONS:
         sort_key = generation_key(event.details["name"], int(event.details["generation"]))
@@ -68,5 +68,4 @@ def day_partition(event: AuditEvent) -> str:
 
 def event_of(item: Item) -> AuditEvent:
     """An entry as it was recorded."""
-    known = {name: from_value(item[name]) for name in AuditEvent.__dataclass_fields__ if name in item}
-    return AuditEvent(**{**known, "actor": from_value(item["by"])})
+    return from_item(AuditEvent, item)

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from types_boto3_ssm import SSMClient
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 1, 3  # seconds; a call that takes longer has failed
-ATTEMPTS = 2  # of the SDK per call; the stores retry on top, within a budget they know
+STORE_READ_TIMEOUT = 2  # the same for DynamoDB, which answers in milliseconds or not at all
+ATTEMPTS = 3  # of the SDK per call; for DynamoDB one, since the stores retry within a budget they know
 
 
 class Aws:
@@ -39,7 +40,7 @@ class Aws:
     @cached_property
     def dynamodb(self) -> DynamoDBClient:
         """DynamoDB."""
-        client: DynamoDBClient = self._client("dynamodb")
+        client: DynamoDBClient = self._client("dynamodb", read_timeout=STORE_READ_TIMEOUT, attempts=1)
         return client
 
     @cached_property
@@ -70,11 +71,11 @@ class Aws:
     def _session(self) -> Any:
         return botocore.session.Session()
 
-    def _client(self, service: str) -> Any:
+    def _client(self, service: str, *, read_timeout: int = READ_TIMEOUT, attempts: int = ATTEMPTS) -> Any:
         config = botocore.config.Config(
             connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=READ_TIMEOUT,
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            read_timeout=read_timeout,
+            retries={"mode": "standard", "total_max_attempts": attempts},
             tcp_keepalive=True,
             max_pool_connections=32,
         )

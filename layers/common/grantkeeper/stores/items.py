@@ -9,7 +9,7 @@ part of what a sealed set is bound to), so tuples are lists, never sets.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ Item = dict[str, Any]
 
 def to_value(value: Any) -> dict[str, Any]:  # noqa: PLR0911 - one branch per type
     """
-    An AttributeValue for a string, number, flag, bytes, list or mapping.
+    An AttributeValue for a string, number, flag, bytes, list, mapping or record.
 
     Raises:
         TypeError: Nothing of ours has another type.
@@ -41,6 +41,8 @@ def to_value(value: Any) -> dict[str, Any]:  # noqa: PLR0911 - one branch per ty
             return {"L": [to_value(member) for member in value]}
         case Mapping():
             return {"M": {str(name): to_value(member) for name, member in value.items()}}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {"M": to_item(value)}
     raise TypeError(f"{type(value).__name__} has no place in an item")
 
 

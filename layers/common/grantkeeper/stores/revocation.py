@@ -1,0 +1,112 @@
+"""Disconnecting: tombstones at once; the sealed sets stay due until they are revoked upstream and erased."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from grantkeeper.errors import StoreUnavailable
+from grantkeeper.model import AuditEvent, Connection
+from grantkeeper.stores import keys
+from grantkeeper.stores.audit_item import audit_writes
+from grantkeeper.stores.connection_item import list_key, read_connection
+from grantkeeper.stores.grant_item import due_shard
+from grantkeeper.stores.items import Item, from_value
+from grantkeeper.stores.retrying import TransactionFailed
+from grantkeeper.stores.table import Table, new_write_id
+
+ROUNDS = 6
+FOLLOW_UP = 300  # seconds after which the sweeper sees to a revocation whose message was lost
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """Disconnects and erases; see `ports.Connections`."""
+
+    table: Table
+    audit: Table
+    due_shards: int
+
+    def disconnect(self, connection_id: str, *, now: int, audit: AuditEvent) -> Connection | None:
+        """
+        Turn META and every grant to `revoked` in one transaction, whatever generation a refresh is at.
+
+        The user's entry goes, so that the account can be connected anew, under a new id; so does the entry among those
+        who share the provider's account.
+        """
+        for _ in range(ROUNDS):
+            items = {item["sk"]["S"]: item for item in self.table.query(keys.connection(connection_id)[0])}
+            if "META" not in items:
+                return None
+            connection = read_connection(items["META"])
+            if connection.status == "revoked":
+                return connection
+            grants = [sk for sk in items if sk.startswith("GRANT#")]
+            writes = [
+                self._meta(connection, items["META"], now=now),
+                *(self._tombstone(connection, sk, now=now) for sk in grants),
+                *self._entries(connection),
+            ]
+            of_user = replace(audit, sub=audit.sub or connection.sub)
+            try:
+                self.table.transact([*writes, *audit_writes(self.audit, of_user)])
+            except TransactionFailed:
+                continue  # a confirmation or another disconnect came between our read and our write
+            return replace(connection, status="revoked", reason="revoked_by_user", updated_at=now)
+        raise StoreUnavailable("The connection keeps changing.", retry_after=1)
+
+    def erase(self, connection_id: str, *, audit: AuditEvent) -> None:
+        """Remove the sealed sets of tombstones, and with them their place on the due index."""
+        for _ in range(ROUNDS):
+            items = self.table.query(keys.connection(connection_id)[0], prefix="GRANT#")
+            kept = [item for item in items if item["status"] == {"S": "revoked"} and "sealed" in item]
+            if not kept:
+                return
+            try:
+                self.table.transact([*(self._emptied(item) for item in kept), *audit_writes(self.audit, audit)])
+            except TransactionFailed:
+                continue  # tokens that came late were put in the place of those we read
+            return
+        raise StoreUnavailable("The connection keeps changing.", retry_after=1)
+
+    def _meta(self, connection: Connection, stored: Item, *, now: int) -> Item:
+        return self.table.to_update(
+            keys.connection(connection.id),
+            "SET #status = :revoked, #reason = :reason, #updated_at = :now, #list_sk = :order, #write_id = :write_id",
+            condition="#write_id = :seen",
+            values={
+                ":revoked": "revoked",
+                ":reason": "revoked_by_user",
+                ":now": now,
+                ":order": list_key("revoked", connection.service, connection.id),
+                ":write_id": new_write_id(),
+                ":seen": from_value(stored["write_id"]),
+            },
+        )
+
+    def _tombstone(self, connection: Connection, sk: str, *, now: int) -> Item:
+        return self.table.to_update(
+            (keys.connection(connection.id)[0], sk),
+            "SET #status = :revoked, #reason = :reason, #due_at = :due_at, #due_shard = :shard",
+            condition="attribute_exists(#pk)",
+            values={
+                ":revoked": "revoked",
+                ":reason": "revoked_by_user",
+                ":due_at": now + FOLLOW_UP,
+                ":shard": due_shard(connection.id, self.due_shards),
+            },
+        )
+
+    def _entries(self, connection: Connection) -> list[Item]:
+        own = {":own": connection.id}
+        entry = keys.account_entry(connection.sub, connection.service, connection.account_id)
+        free = self.table.to_delete(entry, condition="attribute_not_exists(#pk) OR #connection_id = :own", values=own)
+        shared = keys.shared_account(connection.credentials_id, connection.account_id, connection.id)
+        return [free, self.table.to_delete(shared)]
+
+    def _emptied(self, item: Item) -> Item:
+        return self.table.to_update(
+            (item["pk"]["S"], item["sk"]["S"]),
+            "REMOVE #sealed, #due_at, #due_shard, #previous_refresh_token_hash",
+            condition="#status = :revoked AND #write_id = :seen",
+            values={":revoked": "revoked", ":seen": from_value(item["write_id"])},
+        )
