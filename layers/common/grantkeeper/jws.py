@@ -206,7 +206,7 @@ def _no_constant(name: str) -> Any:
 
 
 def _is_time(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
 
 
 def _verifies(signature: bytes, data: bytes, jwk: Mapping[str, Any]) -> bool:
