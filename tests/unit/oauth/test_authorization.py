@@ -169,6 +169,15 @@ def test_a_variable_cannot_leave_its_place(value):
     assert caught.value.extensions == {"parameter": "tenant"}
 
 
+@pytest.mark.parametrize("value", ["a/b", "a..b", ".", "a:1", "a@b", "a?b", "a#b", "a%2Fb", "a b"])
+def test_a_careless_pattern_does_not_open_the_url(value):
+    """A value is one path segment or one host name, whatever the record allows."""
+    careless = replace(TENANT, variables=(Variable("tenant", ".*"),))
+
+    with pytest.raises(BadRequest):
+        url(careless, variables=(("tenant", value),))
+
+
 def test_an_undeclared_variable_is_refused():
     """A typo must not fall back to the default in silence."""
     with pytest.raises(BadRequest):

@@ -10,6 +10,8 @@ from typing import Any
 from grantkeeper.errors import BadRequest
 from grantkeeper.providers.record import Pairs, Provider
 
+# Whatever a record's pattern allows, a value is one path segment or one host name.
+_SAFE_VALUE = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,252}", re.ASCII)
 ENDPOINT_FIELDS = (
     "authorization_endpoint",
     "token_endpoint",
@@ -47,7 +49,7 @@ def resolve_variables(provider: Provider, variables: Pairs | Mapping[str, str] =
         value = chosen.get(variable.name, variable.default)
         if value is None:
             raise BadRequest(f"The variable {variable.name} is missing.", parameter=variable.name)
-        if re.fullmatch(variable.pattern, value, re.ASCII) is None:
+        if _SAFE_VALUE.fullmatch(value) is None or re.fullmatch(variable.pattern, value, re.ASCII) is None:
             raise BadRequest(f"The variable {variable.name} is malformed.", parameter=variable.name)
         pairs.append((variable.name, value))
     return tuple(pairs)

@@ -1,0 +1,142 @@
+"""Microsoft identity platform: sign-in, Outlook mail, Outlook Calendar and Teams, for any tenant."""
+
+from __future__ import annotations
+
+from grantkeeper.providers.record import (
+    ErrorRule,
+    ProfileRule,
+    Provider,
+    RedirectUriRule,
+    RefreshRule,
+    RevocationRule,
+    ScopeRule,
+    Service,
+    Source,
+    TokenResponseRule,
+    Variable,
+)
+
+_LOGIN = "https://login.microsoftonline.com/{tenant}"
+_IDENTITY = ("openid", "email", "profile")  # `oid` comes with profile only
+_OFFLINE = ("offline_access",)
+_GRAPH_DOCS = "https://learn.microsoft.com/graph/permissions-reference"
+
+# A deployment for one tenant overrides `issuer` with the tenant's own, so that no other tenant signs in.
+MICROSOFT = Provider(
+    id="microsoft",
+    display_name="Microsoft",
+    # `common` also takes `organizations`, `consumers` or a tenant id
+    variables=(
+        Variable("tenant", r"common|organizations|consumers|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "common"),
+    ),
+    authorization_endpoint=f"{_LOGIN}/oauth2/v2.0/authorize",
+    token_endpoint=f"{_LOGIN}/oauth2/v2.0/token",
+    jwks_uri=f"{_LOGIN}/discovery/v2.0/keys",
+    end_session_endpoint=f"{_LOGIN}/oauth2/v2.0/logout",
+    userinfo_endpoint="https://graph.microsoft.com/oidc/userinfo",
+    # discovery names a template; the token names the user's tenant, which `tid` must repeat (C-71)
+    issuer_template="https://login.microsoftonline.com/{tenantid}/v2.0",
+    issuer_claims=(("tenantid", "tid"),),
+    token_endpoint_auth_method="client_secret_post",
+    prompt_values_supported=("none", "login", "consent", "select_account"),
+    scope=ScopeRule(
+        strip_prefixes=("https://graph.microsoft.com/",),  # answered fully qualified, or not
+        case_insensitive=True,
+        never_returned=_OFFLINE,
+    ),
+    signin_scopes=_IDENTITY,
+    connect_params=(("prompt", "select_account"),),
+    services=(
+        Service(
+            id="outlook-mail",
+            display_name="Outlook Mail",
+            access={"read": ("Mail.Read",), "send": ("Mail.Send",), "write": ("Mail.ReadWrite", "Mail.Send")},
+            base_scopes=_IDENTITY,
+            offline_scopes=_OFFLINE,
+            docs_url=_GRAPH_DOCS,
+        ),
+        Service(
+            id="outlook-calendar",
+            display_name="Outlook Calendar",
+            access={"read": ("Calendars.Read",), "write": ("Calendars.ReadWrite",)},
+            base_scopes=_IDENTITY,
+            offline_scopes=_OFFLINE,
+            docs_url=_GRAPH_DOCS,
+        ),
+        Service(
+            id="teams",
+            display_name="Microsoft Teams",
+            access={
+                "read": ("Team.ReadBasic.All", "Channel.ReadBasic.All", "Chat.Read"),
+                "write": (
+                    "Team.ReadBasic.All",
+                    "Channel.ReadBasic.All",
+                    "ChannelMessage.Send",
+                    "Chat.ReadWrite",
+                    "ChatMessage.Send",
+                ),
+            },
+            base_scopes=_IDENTITY,
+            offline_scopes=_OFFLINE,
+            docs_url=_GRAPH_DOCS,
+        ),
+    ),
+    token_response=TokenResponseRule(default_expires_in=3600),
+    refresh=RefreshRule(
+        rotation="always",
+        previous_refresh_token="valid",  # a new one each time, the old one is not revoked: losing a race loses nothing
+        previous_access_token="valid",
+        inactivity_days=90,
+        keepalive_days=30,
+    ),
+    revocation=RevocationRule(
+        kind="none",  # revokeSignInSessions would end the user's sessions in every app: not a disconnect
+        manual_url="https://myapps.microsoft.com",
+    ),
+    profile=ProfileRule(
+        # one account per tenant; `sub` differs per application, e-mail is set by any tenant's admin (nOAuth)
+        id_template="{id_token#/tid}:{id_token#/oid}",
+        map={
+            "email": ("id_token#/email",),
+            # the optional claim: this tenant owns the address's domain. Absent means unverified.
+            "email_verified": ("id_token#/xms_edov",),
+            "name": ("id_token#/name",),
+        },
+        email_verified_policy="claim",
+    ),
+    errors=(
+        # AADSTS50196: a client that repeats itself is throttled in these words
+        ErrorRule("transient", error="invalid_grant", error_code="50196"),
+        ErrorRule("dead", error="invalid_grant", error_code="700082", reason="expired_unused"),
+        ErrorRule("dead", error="interaction_required", reason="revoked_by_user"),
+        ErrorRule("dead", error="consent_required", reason="revoked_by_user"),
+        ErrorRule("dead", error="login_required", reason="revoked_by_user"),
+        ErrorRule("config", error="invalid_resource"),
+    ),
+    redirect_uris=RedirectUriRule(localhost="allowed", loopback_ip="forbidden"),
+    sources=(
+        Source(
+            "https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow",
+            "2026-11-21",
+            note="endpoints, parameters, PKCE, errors",
+        ),
+        Source("https://learn.microsoft.com/entra/identity-platform/refresh-tokens", "2026-11-21", note="lifetimes"),
+        Source(
+            "https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference",
+            "2026-11-21",
+            note="tid, oid, sub, email",
+        ),
+        Source("https://learn.microsoft.com/entra/identity-platform/reply-url", "2026-11-21", note="redirect rules"),
+        Source(
+            "https://login.microsoftonline.com/common/v2.0/.well-known/openid-configuration",
+            "2026-11-21",
+            note="issuer template, no revocation endpoint",
+        ),
+        Source(
+            "https://github.com/better-auth/better-auth/blob/main/packages/core/src/social-providers/microsoft-entra-id.ts",
+            "2026-11-21",
+            note="xms_edov",
+        ),
+        Source(_GRAPH_DOCS, "2026-11-21", status="unverified", note="scope names; which need an administrator"),
+    ),
+)
