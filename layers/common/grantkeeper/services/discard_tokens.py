@@ -1,0 +1,69 @@
+"""Unconfirmed tokens past their time: revoked upstream within the radius rule, then deleted."""
+
+from __future__ import annotations
+
+from grantkeeper import ids
+from grantkeeper.errors import GrantUnreadable, TokenResponseRejected, UnknownProvider
+from grantkeeper.model import AuditEvent, Grant
+from grantkeeper.ports import Pending
+from grantkeeper.services.open_grant import open_grant
+from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run
+from grantkeeper.services.revocation_radius import reaches_others
+from grantkeeper.services.revoke_upstream import THE_END
+from grantkeeper.services.successor import read_tokens
+from grantkeeper.services.tell_provider import tell_provider
+
+
+def discard_tokens(connection_id: str, *, cause: Cause, ports: RefreshPorts, run: Run) -> int:
+    """
+    Discard every unconfirmed half of a connection whose time has passed.
+
+    Whoever stands under the same provider account is spared, the connection that a re-connect would have replaced
+    among them.
+
+    Returns:
+        How many were discarded.
+
+    Raises:
+        ProviderUnavailable, ProviderMisconfigured, ProviderNotConfigured, StoreUnavailable: To be tried again.
+    """
+    now = run.clock()
+    over = [pending for pending in ports.connections.unconfirmed(connection_id) if pending.expires_at <= now]
+    for pending in over:
+        upstream = "abandoned" if now >= pending.expires_at + THE_END else _revoke(pending, ports=ports, run=run)
+        audit = AuditEvent(
+            id=ids.new_id("evt"),
+            time=now,
+            action="connection.discarded",
+            actor=cause.actor,
+            sub=pending.connection.sub,
+            connection_id=connection_id,
+            client_id=pending.connection.client_id,
+            provider=pending.connection.provider,
+            service=pending.connection.service,
+            request_id=cause.request_id,
+            details={"upstream": upstream},
+        )
+        ports.connections.discard(connection_id, pending.session_id, audit=audit)
+    return len(over)
+
+
+def _revoke(pending: Pending, *, ports: RefreshPorts, run: Run) -> str:
+    connection = pending.connection
+    try:
+        provider = ports.catalog.get(connection.provider)
+    except UnknownProvider:
+        return "not_supported"
+    if reaches_others(provider, ports.connections.sharing(connection.credentials_id, connection.account_id)):
+        return "shared_grant_kept"
+    told = {_tell(grant, ports=ports, run=run) for grant in pending.grants}
+    return next((each for each in ("not_supported", "revoked", "gone") if each in told), "gone")
+
+
+def _tell(grant: Grant, *, ports: RefreshPorts, run: Run) -> str:
+    provider = ports.catalog.get(grant.provider)
+    try:
+        tokens = read_tokens(open_grant(grant, ports=ports, run=run), grant=grant, provider=provider)
+    except (TokenResponseRejected, GrantUnreadable):
+        return "not_supported"
+    return tell_provider(grant, tokens, provider=provider, ports=ports, run=run)

@@ -1,0 +1,125 @@
+"""
+Who may refresh, and when: the rules of the lease, pure.
+
+    lease taken                    until            until + horizon
+    |---- provider call and save ----|-- rescue queue --|
+    others wait                       an orphan: see `standing`
+
+A lease outlives its holder's invocation (hard timeout 20 s) by more than the
+clocks of two containers can differ, so it is only ever taken from the dead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from grantkeeper import ids
+from grantkeeper.model import Grant, Lease
+from grantkeeper.providers.record import RefreshRule
+
+LEASE_SECONDS = 30  # hard function timeout 20 s + what two clocks may differ
+CALL_BUDGET = 8.0  # one call to a provider
+SAVE_RESERVE = 6.0  # what a call leaves: a save that DynamoDB refuses takes 3 to 4 s, then comes the rescue queue
+START_NEEDS = CALL_BUDGET + SAVE_RESERVE  # seconds that must be left before the provider is called
+SECOND_CALL_NEEDS = SAVE_RESERVE + 2.0  # the same for the one retry after an unknown outcome
+CLOCK_SKEW = 5
+RESCUE_HORIZON = 300  # an answer parked in the rescue queue is stored by then
+STRIKE_SPACING = 30
+YOUNG = 60  # a generation is not refreshed again before it is this old
+REDELIVERY = 180  # lease + sweep period + queue: how late a retry may come
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Somebody else's lease stands; `seconds` until it can be looked at again."""
+
+    seconds: int
+    orphan: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """The holder died between the provider and the save: its place may be taken."""
+
+    orphan: Lease
+
+
+def new_lease(grant: Grant, *, token: str, owner: str, write_id: str, now: int, orphan: Lease | None = None) -> Lease:
+    """
+    Make the lease for refreshing `grant`, with its intent.
+
+    Args:
+        grant: As read; the lease is for its generation.
+        token: The token about to be sent to the provider; only its hash is kept.
+        owner: Who takes it, for operators to read.
+        write_id: Recognises our own write.
+        now: Epoch seconds.
+        orphan: The lease it takes over from.
+    """
+    return Lease(
+        connection_id=grant.connection_id,
+        name=grant.name,
+        generation=grant.generation,
+        owner=owner,
+        until=now + LEASE_SECONDS,
+        intent=ids.digest(token),
+        attempt=1 if orphan is None else orphan.attempt + 1,
+        write_id=write_id,
+        taken_at=now,
+    )
+
+
+def standing(lease: Lease, *, grant: Grant, rule: RefreshRule, now: int) -> Wait | TakeOver:
+    """
+    Judge the lease that stands in our way.
+
+    While it lives, wait. An orphan of a provider where a token can be spent twice is taken over at once. Where it
+    cannot, the successor may be waiting in the rescue queue: not before the horizon has passed, unless the orphan's
+    own call is known to have been answered with a refusal.
+    """
+    if now < lease.until:
+        return Wait(min(lease.until - now, LEASE_SECONDS))
+    if lease.intent is None or may_spend_twice(rule) or refused_since(grant, lease.taken_at):
+        return TakeOver(lease)
+    horizon = lease.until + RESCUE_HORIZON
+    return TakeOver(lease) if now >= horizon else Wait(horizon - now, orphan=True)
+
+
+def may_spend_twice(rule: RefreshRule) -> bool:
+    """Tell whether a refresh token survives its own use long enough for a retry after a crash."""
+    if rule.rotation == "none" or rule.previous_refresh_token == "valid":
+        return True
+    return rule.previous_refresh_token == "grace" and rule.grace_seconds > REDELIVERY
+
+
+def is_strict(rule: RefreshRule) -> bool:
+    """Tell whether a refresh token that was spent is worth nothing and spending it again may cost the family."""
+    return rule.rotation != "none" and rule.previous_refresh_token != "valid"
+
+
+def refused_since(grant: Grant, when: int) -> bool:
+    """Tell whether a dead answer for the current generation was stored at or after `when`."""
+    return has_strike(grant) and grant.strike_at >= when
+
+
+def has_strike(grant: Grant) -> bool:
+    """Tell whether a dead answer for the current generation is stored."""
+    return grant.strikes > 0 and grant.strike_generation == grant.generation
+
+
+def until_next_strike(grant: Grant, *, now: int) -> int:
+    """
+    Seconds before a second dead answer may count, 0 when it may now.
+
+    The two stand at least 30 s apart also when they were seen by two containers whose clocks differ.
+    """
+    if not has_strike(grant):
+        return 0
+    spacing = STRIKE_SPACING + 2 * CLOCK_SKEW
+    return max(0, spacing - max(now - grant.strike_at, 0))
+
+
+def until_grown(grant: Grant, *, now: int) -> int:
+    """Seconds before this generation may be refreshed again, 0 when it may now. A clock far behind blocks nothing."""
+    age = now - grant.refreshed_at
+    return 0 if abs(age) >= YOUNG else YOUNG - max(age, 0)

@@ -1,0 +1,188 @@
+"""
+Revocation at the provider, after a disconnect: from the queue, under the lease, within the radius rule, to the end.
+
+The local revoke was first and is final (C-58). What happens here is decided when it runs, not when it was asked for: a
+user who connected again meanwhile is not cut off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Literal
+
+from grantkeeper import ids
+from grantkeeper.errors import ProviderUnavailable, RefreshPending, TokenResponseRejected, UnknownProvider
+from grantkeeper.model import AuditEvent, Connection, Grant, TokenSet
+from grantkeeper.ports import Binding
+from grantkeeper.providers.record import Provider
+from grantkeeper.services.lease_policy import CLOCK_SKEW, START_NEEDS, Wait
+from grantkeeper.services.open_grant import open_grant
+from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run
+from grantkeeper.services.revocation_radius import others_sharing, reaches_others
+from grantkeeper.services.spend_token import Refused, ask_provider, spending
+from grantkeeper.services.successor import can_refresh, read_tokens, successor
+from grantkeeper.services.take_lease import Held, Overtaken, close_lease, let_go, take_lease
+from grantkeeper.services.tell_provider import tell_provider
+
+THE_END = 7 * 86_400  # seconds after the disconnect when an unreachable provider is given up and the secrets go
+LATER = 60
+
+Outcome = Literal["revoked", "gone", "not_supported", "shared_grant_kept", "abandoned", "nothing"]
+_WORST_FIRST: tuple[Outcome, ...] = ("not_supported", "revoked", "gone")
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    connection: Connection
+    grant: Grant
+    held: Held
+    provider: Provider
+
+
+def revoke_upstream(connection_id: str, *, cause: Cause, ports: RefreshPorts, run: Run) -> Outcome:
+    """
+    Revoke a disconnected connection's grants at their provider, then erase the sealed sets.
+
+    Args:
+        connection_id: A revoked connection; any other is left alone.
+        cause: On whose behalf, for the audit entry.
+
+    Returns:
+        `revoked`, `gone` or `not_supported` as the provider said; `shared_grant_kept`: it was not told, because that
+        would have cut off another live connection; `abandoned`: given up after a week; all of these erased the sealed
+        sets. `nothing`: there was nothing to do.
+
+    Raises:
+        RefreshPending: A refresh holds the lease; `retry_after`.
+        ProviderUnavailable, ProviderMisconfigured, ProviderNotConfigured, StoreUnavailable, GrantUnreadable: To be
+        tried
+            again.
+    """
+    connection = ports.connections.get(connection_id)
+    sealed = sealed_grants(connection_id, ports=ports)
+    if connection is None or connection.status != "revoked" or not sealed:
+        return "nothing"
+    provider = _provider(connection, ports=ports)
+    if provider is None or connection.kind == "api_key":
+        return _erase(connection, "not_supported", cause=cause, ports=ports, run=run)
+    if run.clock() >= connection.updated_at + THE_END:
+        run.report("revocation_abandoned", {"connection_id": connection.id, "provider": connection.provider})
+        return _erase(connection, "abandoned", cause=cause, ports=ports, run=run)
+
+    with ExitStack() as leases:
+        targets = [_target(connection, grant, provider, leases=leases, ports=ports, run=run) for grant in sealed]
+        # Only now, with nobody refreshing: who else stands under this grant?
+        again = ports.connections.get(connection_id)
+        if again is None or again.status != "revoked":
+            return "nothing"
+        if reaches_others(provider, others_sharing(connection, connections=ports.connections)):
+            return _erase(connection, "shared_grant_kept", cause=cause, ports=ports, run=run)
+        outcomes = [_revoke(target, cause=cause, ports=ports, run=run) for target in targets]
+        outcome: Outcome = next((worst for worst in _WORST_FIRST if worst in outcomes), "nothing")
+        return _erase(connection, outcome, cause=cause, ports=ports, run=run)
+
+
+def sealed_grants(connection_id: str, *, ports: RefreshPorts) -> Sequence[Grant]:
+    """Grants of a revoked connection whose sealed sets are not erased yet."""
+    grants = [ports.grants.get(connection_id, name) for name in ports.grants.names(connection_id)]
+    return [grant for grant in grants if grant is not None and grant.status == "revoked" and grant.sealed]
+
+
+def _provider(connection: Connection, *, ports: RefreshPorts) -> Provider | None:
+    """None when the operator removed the record: there is nobody left to tell."""
+    try:
+        return ports.catalog.get(connection.provider)
+    except UnknownProvider:
+        return None
+
+
+def _target(
+    connection: Connection, grant: Grant, provider: Provider, *, leases: ExitStack, ports: RefreshPorts, run: Run
+) -> _Target:
+    """Take the lease, so that no refresh is in flight, and read again what there is to revoke."""
+    taken = take_lease(grant, token=grant.grant_id, rule=provider.refresh, ports=ports, run=run)
+    if isinstance(taken, Overtaken):
+        raise RefreshPending("The grant has moved on.", retry_after=1)
+    if isinstance(taken, Wait):
+        raise RefreshPending("A refresh is under way.", retry_after=max(taken.seconds, 1))
+    leases.push(_settling(taken, ports=ports, run=run))
+    current = ports.grants.get(grant.connection_id, grant.name)
+    if current is None or current.generation != grant.generation or current.status != "revoked":
+        raise RefreshPending("The grant has moved on.", retry_after=1)
+    return _Target(connection, current, taken, provider)
+
+
+def _settling(held: Held, *, ports: RefreshPorts, run: Run) -> Callable[..., None]:
+    """Give the lease back, unless a refresh under it ended in an unknown outcome."""
+
+    def settle(_kind: object, error: BaseException | None, _traceback: object) -> None:
+        if not (isinstance(error, ProviderUnavailable) and error.outcome_unknown):
+            let_go(held, ports=ports, run=run)
+
+    return settle
+
+
+def _revoke(target: _Target, *, cause: Cause, ports: RefreshPorts, run: Run) -> Outcome:
+    grant, provider = target.grant, target.provider
+    plaintext = open_grant(grant, ports=ports, run=run)
+    try:
+        tokens: TokenSet | None = read_tokens(plaintext, grant=grant, provider=provider)
+    except TokenResponseRejected:
+        return "not_supported"
+    if tokens is not None and _must_be_live(grant, tokens, provider=provider, run=run):
+        tokens = _live(target, tokens, cause=cause, ports=ports, run=run)
+    if tokens is None:
+        return "gone"
+    return tell_provider(grant, tokens, provider=provider, ports=ports, run=run)
+
+
+def _must_be_live(grant: Grant, tokens: TokenSet, *, provider: Provider, run: Run) -> bool:
+    expired = tokens.expires_at is not None and tokens.expires_at <= run.clock() + CLOCK_SKEW
+    return provider.revocation.requires_live_access_token and expired and can_refresh(grant, tokens, provider=provider)
+
+
+def _live(target: _Target, tokens: TokenSet, *, cause: Cause, ports: RefreshPorts, run: Run) -> TokenSet | None:
+    """
+    Refresh first, where the provider revokes only what still works; the new set is stored before it is used.
+
+    Returns:
+        None when the provider does not know the grant any more.
+    """
+    grant, provider = target.grant, target.provider
+    if run.remaining < START_NEEDS:
+        raise ProviderUnavailable("There is no time left for a refresh in this call.", retry_after=LATER)
+    key = ports.vault.prepare(Binding.of(grant), sealed=grant.sealed)
+    ask = spending(grant, tokens, provider=provider, issuer=ports.issuer, ports=ports, run=run)
+    answer = ask_provider(ask, run=run)
+    if isinstance(answer, Refused):
+        if answer.kind == "dead":
+            return None
+        raise ProviderUnavailable(
+            "The provider did not refresh what is to be revoked.",
+            outcome_unknown=answer.uncertain,
+            retry_after=answer.retry_after or LATER,
+        )
+    made = successor(grant, answer, spent=tokens, provider=provider, key=key, cause=cause, run=run)
+    ports.grants.keep_for_revocation(made)
+    close_lease(target.held, ports=ports)
+    return read_tokens(answer.plaintext, grant=made, provider=provider)
+
+
+def _erase(connection: Connection, outcome: Outcome, *, cause: Cause, ports: RefreshPorts, run: Run) -> Outcome:
+    audit = AuditEvent(
+        id=ids.new_id("evt"),
+        time=run.clock(),
+        action="grant.erased",
+        actor=cause.actor,
+        sub=connection.sub,
+        connection_id=connection.id,
+        client_id=connection.client_id,
+        provider=connection.provider,
+        service=connection.service,
+        request_id=cause.request_id,
+        details={"upstream": outcome},
+    )
+    ports.connections.erase(connection.id, audit=audit)
+    return outcome

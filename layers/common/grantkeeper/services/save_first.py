@@ -1,0 +1,127 @@
+"""
+The save that comes before everything else: what a provider has answered is never lost while the process lives.
+
+The answer is sealed as it came and written in one conditional write, fenced on the generation. DynamoDB is tried
+until the deadline is near, then the sealed answer is parked in the rescue queue, then both in turn until the last
+moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from grantkeeper.errors import StoreUnavailable
+from grantkeeper.model import Grant, Work
+from grantkeeper.services.lease_policy import SAVE_RESERVE
+from grantkeeper.services.refresh_run import RefreshPorts, Run
+
+LAST_MOMENT = 0.5  # seconds before the kill when nothing new is begun
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 1.0
+MOST_ROUNDS = 200  # the deadline ends the rounds; this ends them should the clock stand still
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """
+    Where a successor is now.
+
+    `saved` and `parked` are ours; `moved`: the generation went on without us; `revoked`: the connection was
+    disconnected meanwhile and the tokens wait for the worker that revokes them; `lost`: both stores refused until the
+    end.
+    """
+
+    where: Literal["saved", "parked", "moved", "revoked", "lost"]
+    current: Grant | None = None
+
+
+def save_first(successor: Grant, *, ports: RefreshPorts, run: Run) -> Kept:
+    """
+    Put generation g + 1 in safety.
+
+    Never raises for a store that is down; a loss is reported as `token_set_lost`.
+
+    Args:
+        successor: Sealed, complete, with a write_id of its own.
+    """
+    for _ in range(MOST_ROUNDS):
+        kept = _try_save(successor, ports=ports, run=run)
+        if kept is not None:
+            return kept
+        if run.remaining <= SAVE_RESERVE:
+            break
+        _pause(run)
+    return _rescue(successor, ports=ports, run=run)
+
+
+def keep_revoked(successor: Grant, *, ports: RefreshPorts, run: Run) -> bool:
+    """
+    Hand tokens that arrived after a revoke to the worker that revokes upstream.
+
+    They are stored sealed, on the tombstone, and a message without any secret asks for their revocation; the worker
+    looks at the radius when it runs. When the message cannot be sent, the due index remembers.
+
+    Returns:
+        False when the grant is not revoked, or another successor is stored already.
+
+    Raises:
+        StoreUnavailable: DynamoDB refused; nothing is stored.
+    """
+    if not ports.grants.keep_for_revocation(successor):
+        return False
+    ids = ((successor.connection_id, successor.generation),)
+    try:
+        ports.work_queue.send([Work("revoke", successor.provider, ids, request_id=successor.request_id)])
+    except StoreUnavailable:
+        run.report("revocation_not_queued", {"connection_id": successor.connection_id})
+    return True
+
+
+def _try_save(successor: Grant, *, ports: RefreshPorts, run: Run) -> Kept | None:
+    """One round against DynamoDB; None when it refused."""
+    try:
+        saved = ports.grants.save(successor)
+        if saved.outcome == "revoked":
+            keep_revoked(successor, ports=ports, run=run)
+        return Kept(saved.outcome, saved.current)
+    except StoreUnavailable:
+        return None
+
+
+def _rescue(successor: Grant, *, ports: RefreshPorts, run: Run) -> Kept:
+    for _ in range(MOST_ROUNDS):
+        if _parked(successor, park=ports.rescue_queue.park):
+            run.report("token_set_parked", _facts(successor))
+            return Kept("parked", successor)
+        kept = _try_save(successor, ports=ports, run=run)
+        if kept is not None:
+            return kept
+        if run.remaining <= LAST_MOMENT:
+            break
+        _pause(run)
+    run.report("token_set_lost", _facts(successor))
+    return Kept("lost", successor)
+
+
+def _parked(successor: Grant, *, park: Callable[[Grant], None]) -> bool:
+    try:
+        park(successor)
+    except StoreUnavailable:
+        return False
+    return True
+
+
+def _pause(run: Run) -> None:
+    longest = min(LONGEST_PAUSE, max(run.remaining - LAST_MOMENT, 0.0))
+    run.sleep(min(longest, FIRST_PAUSE + run.jitter(LONGEST_PAUSE - FIRST_PAUSE)))
+
+
+def _facts(grant: Grant) -> dict[str, str]:
+    return {
+        "connection_id": grant.connection_id,
+        "token": grant.name,
+        "generation": str(grant.generation),
+        "provider": grant.provider,
+    }

@@ -1,0 +1,166 @@
+"""
+Ask the provider: spend a refresh token, or probe a token that cannot be refreshed.
+
+Every call ends in one of two ways: `Answered`, with the bytes to seal, or `Refused`, with what it means. A call whose
+outcome is unknown is made once more with the same token, within the same lease; a provider that did not obey the
+first time obeys now, one with a grace period repeats itself, and one that obeyed and forgets answers dead, which
+`uncertain` remembers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from grantkeeper.errors import ProviderUnavailable, TokenResponseRejected
+from grantkeeper.model import Grant, Reason, TokenSet
+from grantkeeper.oauth.token_request import refresh_request
+from grantkeeper.oauth.token_response import failure, granted, sealable
+from grantkeeper.ports import HttpRequest, HttpResponse
+from grantkeeper.providers.record import Provider
+from grantkeeper.services.lease_policy import CALL_BUDGET, SAVE_RESERVE, SECOND_CALL_NEEDS
+from grantkeeper.services.refresh_run import RefreshPorts, Run
+from grantkeeper.services.trips import callback_uri
+
+PAUSE_BEFORE_SECOND_CALL = 0.5  # at most, in seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The provider granted: what to seal, as it came."""
+
+    plaintext: bytes = field(repr=False)
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """
+    The provider did not grant, or nobody knows.
+
+    `uncertain`: some call of this lease may have been obeyed and its answer lost, so its outcome is not known whatever
+    came after it.
+    """
+
+    kind: Literal["dead", "transient", "config", "user_action", "unknown"]
+    error: str | None = None  # a registered code, for the caller
+    reason: Reason | None = None
+    retry_after: int | None = None
+    uncertain: bool = False
+
+
+Ask = Callable[[], Answered | Refused]
+
+
+def ask_provider(ask: Ask, *, run: Run) -> Answered | Refused:
+    """Call, and call once more when the outcome is unknown and the time allows it."""
+    first = ask()
+    if isinstance(first, Answered) or not first.uncertain or run.remaining < SECOND_CALL_NEEDS:
+        return first
+    run.sleep(run.jitter(PAUSE_BEFORE_SECOND_CALL))
+    second = ask()
+    return second if isinstance(second, Answered) else replace(second, uncertain=True)
+
+
+def spending(grant: Grant, tokens: TokenSet, *, provider: Provider, issuer: str, ports: RefreshPorts, run: Run) -> Ask:
+    """
+    Prepare the refresh of a grant; everything that can fail before the provider is called fails here.
+
+    Args:
+        grant: Whose registration and endpoint variables are used.
+        tokens: Its open token set, with a refresh token.
+        provider: Its record.
+        issuer: Our own, for the providers that want our redirect_uri again.
+
+    Raises:
+        ProviderNotConfigured: The registration went away.
+        StoreUnavailable: Its secret cannot be read.
+    """
+    credentials = ports.credentials.by_client_id(provider.credentials_id, grant.credentials_id)
+    request = refresh_request(
+        provider,
+        credentials,
+        refresh_token=tokens.refresh_token or "",
+        scopes=grant.scopes,
+        redirect_uri=callback_uri(issuer, provider.id),
+        variables=grant.variables,
+    )
+
+    def judge(http: HttpResponse) -> Answered | Refused:
+        now = run.clock()
+        if granted(http, provider=provider, names=[grant.name], lenient=True):
+            body = sealable(http.body, provider=provider, name=grant.name, previous=tokens, received_at=now)
+            return Answered(body, now)
+        failed = failure(http, provider=provider, now=now)
+        reason = _reason(failed.reason) if failed.kind == "dead" else None
+        return Refused(failed.kind, failed.error, reason, failed.retry_after, failed.outcome_unknown)
+
+    return _asking(request, judge, ports=ports, run=run)
+
+
+def probing(
+    grant: Grant, tokens: TokenSet, plaintext: bytes, *, provider: Provider, ports: RefreshPorts, run: Run
+) -> Ask:
+    """
+    Prepare the probe of a token that was reported rejected and cannot be refreshed.
+
+    The provider is asked who the token belongs to. 401 is a dead answer, any other answer but 429 and 5xx shows that
+    the token is known, and then the same set is kept as a new generation. Where nobody can be asked (a user's own API
+    key, OAuth 1.0a), the report stands for itself.
+    """
+    probe = next((request for request in provider.profile.requests if request.when == "always"), None)
+    if probe is None or grant.kind != "oauth2":
+        return lambda: Refused("dead", reason="credentials_rejected")
+    headers = (*probe.headers, ("authorization", f"Bearer {tokens.access_token}"))
+
+    def judge(http: HttpResponse) -> Answered | Refused:
+        now = run.clock()
+        if http.status == 401:
+            return Refused("dead", reason="credentials_rejected")
+        if http.status == 429 or http.status >= 500:
+            return Refused("transient", retry_after=failure(http, provider=provider, now=now).retry_after)
+        return Answered(plaintext, now)
+
+    asking = _asking(HttpRequest(probe.method, probe.url, headers), judge, ports=ports, run=run)
+
+    def ask() -> Answered | Refused:
+        answer = asking()
+        return replace(answer, uncertain=False) if isinstance(answer, Refused) else answer  # a probe spends nothing
+
+    return ask
+
+
+def _asking(
+    request: HttpRequest, judge: Callable[[HttpResponse], Answered | Refused], *, ports: RefreshPorts, run: Run
+) -> Ask:
+    http = ports.provider_http  # built before the call, where it may still fail
+
+    def ask() -> Answered | Refused:
+        budget = min(CALL_BUDGET, run.remaining - SAVE_RESERVE)
+        if budget <= 0:
+            return Refused("transient")
+        try:
+            return judge(http.send(request, budget=budget))
+        except ProviderUnavailable as error:
+            return Refused("transient", retry_after=error.retry_after, uncertain=error.outcome_unknown)
+        except TokenResponseRejected:  # an answer too large to be one: it may have been a grant
+            return Refused("transient", uncertain=True)
+
+    return ask
+
+
+def _reason(reason: str | None) -> Reason:
+    match reason:
+        case (
+            "revoked_by_user"
+            | "expired_unused"
+            | "expired_no_refresh_token"
+            | "spent_elsewhere"
+            | "rotation_outcome_unknown"
+            | "credentials_rejected"
+            | "scopes_missing"
+        ):
+            return reason
+        case _:
+            return "revoked_by_user"

@@ -1,0 +1,111 @@
+"""The next generation of a grant, made of a provider's answer: sealed as it came, read as far as it can be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from grantkeeper import ids
+from grantkeeper.errors import TokenResponseRejected
+from grantkeeper.model import Grant, TokenSet
+from grantkeeper.oauth.token_response import normalise_scopes, token_set
+from grantkeeper.ports import Binding, SealingKey
+from grantkeeper.providers.record import Provider
+from grantkeeper.services.refresh_run import Cause, Run
+from grantkeeper.services.schedule import due_at
+from grantkeeper.services.spend_token import Answered
+
+UNREADABLE_AGAIN = 300  # seconds after which an answer without a readable token is followed by another refresh
+DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the row says beside the sealed set: for the index and the readers, without a secret."""
+
+    expires_at: int | None
+    scopes: tuple[str, ...]
+    refreshable: bool
+    due_at: int | None
+
+
+def successor(
+    grant: Grant,
+    answered: Answered,
+    *,
+    spent: TokenSet,
+    provider: Provider,
+    key: SealingKey,
+    cause: Cause,
+    run: Run,
+) -> Grant:
+    """
+    Make generation g + 1, ready to be saved. Total: whatever the provider answered, there is something to save.
+
+    Args:
+        grant: Generation g.
+        answered: The bytes to seal.
+        spent: The token set of generation g.
+        provider: Its record reads the answer.
+        key: In hand since before the call.
+        cause: Goes with the save into the audit entry.
+    """
+    facts = _facts(grant, answered, spent=spent, provider=provider, run=run)
+    return replace(
+        grant,
+        n=grant.n + 1,
+        generation=grant.generation + 1,
+        sealed=key.seal(answered.plaintext, binding=replace(Binding.of(grant), n=grant.n + 1)),
+        scopes=facts.scopes,
+        refreshed_at=answered.received_at,
+        write_id=run.new_id("w"),
+        reason=None,
+        expires_at=facts.expires_at,
+        refreshable=facts.refreshable,
+        due_at=facts.due_at,
+        previous_refresh_token_hash=None if spent.refresh_token is None else ids.digest(spent.refresh_token),
+        strikes=0,
+        strike_generation=0,
+        strike_at=0,
+        caused_by=cause.caused_by,
+        actor=cause.actor,
+        request_id=cause.request_id,
+    )
+
+
+def read_tokens(plaintext: bytes, *, grant: Grant, provider: Provider) -> TokenSet:
+    """
+    Read an open set.
+
+    Raises:
+        TokenResponseRejected: It holds no access token.
+    """
+    return token_set(plaintext, provider=provider, name=grant.name)
+
+
+def can_refresh(grant: Grant, tokens: TokenSet, *, provider: Provider) -> bool:
+    """Tell whether there is a refresh token to spend, at a provider that takes one."""
+    return grant.kind == "oauth2" and tokens.refresh_token is not None and provider.refresh.supported != "never"
+
+
+def keepalive_at(grant: Grant, *, provider: Provider) -> int | None:
+    """When an unused grant must be refreshed so that it does not expire unused; None when it does not."""
+    rule = provider.refresh
+    days = rule.keepalive_days or (None if rule.inactivity_days is None else max(rule.inactivity_days // 2, 1))
+    return None if days is None else grant.refreshed_at + days * DAY
+
+
+def _facts(grant: Grant, answered: Answered, *, spent: TokenSet, provider: Provider, run: Run) -> Facts:
+    now = answered.received_at
+    try:
+        tokens = read_tokens(answered.plaintext, grant=grant, provider=provider)
+    except TokenResponseRejected:
+        # saved all the same: the refresh token in it may be the only one that is good
+        return Facts(now, grant.scopes, refreshable=spent.refresh_token is not None, due_at=now + UNREADABLE_AGAIN)
+
+    refreshable = can_refresh(grant, tokens, provider=provider)
+    due = due_at(expires_at=tokens.expires_at, received_at=now, refreshable=refreshable, rng=run.rng)
+    if due is None and refreshable:
+        due = keepalive_at(replace(grant, refreshed_at=now), provider=provider)
+    # an empty scope says nothing: providers without scopes send one
+    told = normalise_scopes(provider, tokens.scopes, grant.scopes) if tokens.scopes else grant.scopes
+    return Facts(tokens.expires_at, told, refreshable, due)

@@ -1,0 +1,143 @@
+"""The sweep: what is due, oldest first, into the queue; no secret is read and no grant written."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import batched
+
+from grantkeeper.model import DueGrant, Work
+from grantkeeper.ports import Breakers, Grants, WorkQueue
+from grantkeeper.services.refresh_run import Run
+
+IDS_PER_MESSAGE = 25
+AHEAD = 60  # seconds: what falls due before the next sweep
+HORIZON = 90  # seconds of work that may stand in the queue
+SECONDS_PER_MESSAGE = 3  # a message of 25 ids, worked through in parallel threads
+BUDGET = 45.0  # seconds for one sweep
+RESERVE = 5.0  # seconds kept for what else the invocation does
+PROBES = 5  # ids sent for a provider whose breaker has just run out
+LARGEST_SHARE = 2  # one provider takes at most half of the capacity while others have work
+MOST_DUE = 1000  # ids read of one shard
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """What a sweep saw and did. `oldest_due` is the age in seconds of the longest overdue grant, 0 when none is."""
+
+    due: int
+    sent: int
+    held_back: int  # their provider's breaker is open
+    left: int  # beyond the capacity
+    oldest_due: int
+    shards_unread: int  # the time ran out
+
+
+def sweep(
+    *,
+    grants: Grants,
+    breakers: Breakers,
+    work_queue: WorkQueue,
+    shards: int,
+    workers: int,
+    run: Run,
+) -> SweepReport:
+    """
+    Send what is due to the workers: at most what they can do in 90 s, less what is queued already.
+
+    The index gives hints, possibly stale; the worker reads the row. Overlapping or late sweeps and duplicates are
+    harmless.
+
+    Args:
+        shards: Partitions of the due index.
+        workers: How many messages are worked on at once.
+
+    Raises:
+        StoreUnavailable: The index or the queue is down; the next sweep finds the same.
+    """
+    now = run.clock()
+    ends_at = max(run.remaining - BUDGET, RESERVE)
+    due, unread = _due(grants, shards=shards, before=now + AHEAD, ends_at=ends_at, run=run)
+    open_until = {provider: breakers.open_until(provider) for provider in {each.provider for each in due}}
+    callable_now = [each for each in due if open_until[each.provider] <= now]
+    chosen = _choose(callable_now, capacity=_capacity(work_queue.depth(), workers), open_until=open_until)
+    work_queue.send(_messages(chosen))
+    return SweepReport(
+        due=len(due),
+        sent=len(chosen),
+        held_back=len(due) - len(callable_now),
+        left=len(callable_now) - len(chosen),
+        oldest_due=max(0, now - min((each.due_at for each in due), default=now)),
+        shards_unread=unread,
+    )
+
+
+def _due(grants: Grants, *, shards: int, before: int, ends_at: float, run: Run) -> tuple[list[DueGrant], int]:
+    """All shards, oldest first over all of them, each grant once."""
+    found: dict[tuple[str, str], DueGrant] = {}
+    for shard in range(shards):
+        if run.remaining <= ends_at:
+            return _by_age(found.values()), shards - shard
+        for each in grants.due(shard, before=before, limit=MOST_DUE):
+            found[(each.connection_id, each.name)] = each
+    return _by_age(found.values()), 0
+
+
+def _by_age(due: Iterable[DueGrant]) -> list[DueGrant]:
+    return sorted(due, key=lambda each: (each.due_at, each.connection_id, each.name))
+
+
+def _capacity(queued: int, workers: int) -> int:
+    """How many messages may be added."""
+    return max(0, workers * HORIZON // SECONDS_PER_MESSAGE - queued)
+
+
+def _choose(due: Sequence[DueGrant], *, capacity: int, open_until: dict[str, int]) -> list[DueGrant]:
+    """
+    Take the oldest, so that no provider starves the others and none that comes back is run over.
+
+    Capacity counts messages, and a message holds one provider's ids.
+    """
+    ids, share = capacity * IDS_PER_MESSAGE, max(1, capacity // LARGEST_SHARE) * IDS_PER_MESSAGE
+    taken: dict[str, int] = defaultdict(int)
+    chosen, rest = [], []
+    for each in due:
+        half_open = open_until[each.provider] > 0  # 0 is closed; a time that has passed, half open
+        if taken[each.provider] < (PROBES if half_open else share):
+            taken[each.provider] += 1
+            chosen.append(each)
+        elif not half_open:
+            rest.append(each)
+    return _fitting([*chosen[:ids], *rest[: max(0, ids - len(chosen))]], capacity)
+
+
+def _fitting(chosen: Sequence[DueGrant], capacity: int) -> list[DueGrant]:
+    """As many as fill `capacity` messages, oldest first."""
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    messages, fitting = 0, []
+    for each in chosen:
+        group = _group(each)
+        if counts[group] % IDS_PER_MESSAGE == 0:
+            if messages == capacity:
+                continue
+            messages += 1
+        counts[group] += 1
+        fitting.append(each)
+    return fitting
+
+
+def _messages(chosen: Sequence[DueGrant]) -> list[Work]:
+    grouped: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
+    for each in chosen:
+        grouped[_group(each)].append((each.connection_id, each.generation))
+    return [
+        Work("erase" if kind == "erase" else "refresh", provider, ids)
+        for (kind, provider), all_ids in grouped.items()
+        for ids in batched(dict.fromkeys(all_ids), IDS_PER_MESSAGE, strict=False)
+    ]
+
+
+def _group(due: DueGrant) -> tuple[str, str]:
+    """Tokens that never came to be a generation are there to be erased."""
+    return ("erase" if due.generation == 0 else "refresh"), due.provider

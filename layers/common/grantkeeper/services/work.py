@@ -1,0 +1,201 @@
+"""
+The worker: what the sweeper and the disconnects put into the queue.
+
+The index is the backlog, never the queue. Work that was refused, failed or not begun is acknowledged once its
+`due_at` is moved, and the sweeper finds it again. Only a message that cannot be read fails, and one whose upstream
+revocation could neither be done nor put off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from grantkeeper.errors import GrantkeeperError, StoreUnavailable
+from grantkeeper.model import Grant, Work
+from grantkeeper.services.discard_tokens import discard_tokens
+from grantkeeper.services.lease_policy import START_NEEDS
+from grantkeeper.services.note_use import is_idle
+from grantkeeper.services.open_grant import open_grant, reseal_if_old
+from grantkeeper.services.refresh import refresh
+from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run
+from grantkeeper.services.revoke_upstream import revoke_upstream, sealed_grants
+from grantkeeper.services.successor import keepalive_at
+
+MOST_THREADS = 25
+AHEAD = 90  # seconds: what is due by the next sweep may be done now
+AGAIN = 45  # seconds until failed work is due again, and up to as much jitter less a third
+JITTER = 30
+DAY = 86_400
+HOUR = 3600
+LONGEST_PAUSE = 6 * HOUR
+
+Task = Callable[[], None]
+Parallel = Callable[[Sequence[Task]], None]
+
+
+def in_threads(tasks: Sequence[Task]) -> None:
+    """Run tasks side by side, at most 25 at once, and wait for all."""
+    if not tasks:
+        return
+    with ThreadPoolExecutor(max_workers=min(MOST_THREADS, len(tasks))) as pool:
+        for future in [pool.submit(task) for task in tasks]:
+            future.result()
+
+
+def work_through(
+    messages: Sequence[Work], *, ports: RefreshPorts, run: Run, parallel: Parallel = in_threads
+) -> frozenset[int]:
+    """
+    Do the work of some messages.
+
+    Args:
+        messages: As parsed; each id is a task of its own.
+        parallel: Runs the tasks; a simulation brings its own.
+
+    Returns:
+        Positions of the messages that must be delivered again.
+    """
+    failed: set[int] = set()
+
+    def task(position: int, work: Work, connection_id: str, generation: int) -> Task:
+        def do() -> None:
+            try:
+                _one(work, connection_id, generation, ports=ports, run=run)
+            except StoreUnavailable:
+                if work.kind != "refresh":
+                    failed.add(position)  # a refresh that could not be moved is still due; the others may not be
+            except Exception as error:  # noqa: BLE001 - one bad row must not take the others with it
+                run.report(
+                    "work_failed", {"kind": work.kind, "connection_id": connection_id, "error": type(error).__name__}
+                )
+                failed.add(position)
+
+        return do
+
+    parallel([task(at, work, *each) for at, work in enumerate(messages) for each in dict.fromkeys(work.ids)])
+    return frozenset(failed)
+
+
+def _one(work: Work, connection_id: str, generation: int, *, ports: RefreshPorts, run: Run) -> None:
+    cause = Cause("sweep", "system", work.request_id)
+    if work.kind == "refresh":
+        _refresh(connection_id, generation, cause=cause, ports=ports, run=run)
+    elif work.kind == "revoke":
+        _revoke(connection_id, cause=cause, ports=ports, run=run)
+    elif work.kind == "erase":
+        _erase(connection_id, cause=cause, ports=ports, run=run)
+    else:
+        for grant in _grants(connection_id, ports=ports):
+            if grant.sealed:
+                reseal_if_old(grant, open_grant(grant, ports=ports, run=run), ports=ports)
+
+
+def _refresh(connection_id: str, generation: int, *, cause: Cause, ports: RefreshPorts, run: Run) -> None:
+    """Refresh what is due at this generation; anything older in the message is dropped (F-26)."""
+    now = run.clock()
+    for grant in _due(connection_id, generation, before=now + AHEAD, ports=ports):
+        if grant.status == "revoked":
+            _revoke(connection_id, cause=cause, ports=ports, run=run)
+            return
+        _refresh_one(grant, cause=cause, ports=ports, run=run)
+
+
+def _refresh_one(grant: Grant, *, cause: Cause, ports: RefreshPorts, run: Run) -> None:
+    now = run.clock()
+    if grant.status == "needs_reauth":
+        _postpone(grant, None, ports=ports)
+        return
+    if grant.refreshable and grant.expires_at is not None:
+        connection = ports.connections.get(grant.connection_id)
+        if connection is not None and is_idle(connection, now=now):
+            rest = keepalive_at(grant, provider=ports.catalog.get(grant.provider))
+            if rest is None or rest > now:
+                _postpone(grant, rest, ports=ports)
+                return
+    try:
+        if run.remaining < START_NEEDS:
+            _postpone(grant, now, ports=ports)
+            return
+        done = refresh(grant, cause=cause, ports=ports, run=run, patience=0)
+        if done.grant.generation == grant.generation:
+            _postpone(grant, _next_look(grant, now=now, run=run), ports=ports)
+    except GrantkeeperError as error:
+        _after(error, grant, ports=ports, run=run)
+
+
+def _next_look(grant: Grant, *, now: int, run: Run) -> int | None:
+    """When to look again at a grant there was nothing to do for."""
+    if not grant.refreshable:
+        return None if grant.expires_at is None else max(grant.expires_at, now + AGAIN)
+    return _soon(run, now)
+
+
+def _after(error: GrantkeeperError, grant: Grant, *, ports: RefreshPorts, run: Run) -> None:
+    """Move the due time by what the error says. A grant that is dead or gone for good is due no more."""
+    if error.status == 409 and error.slug in ("reauthorization-required", "connection-revoked"):
+        return  # its own transaction took care of the index
+    run.report("refresh_postponed", {"provider": grant.provider, "error": error.slug})
+    now = run.clock()
+    wait = max(error.retry_after or 0, AGAIN)
+    if grant.expires_at is not None and now - grant.expires_at > DAY:
+        wait = max(wait, HOUR)  # it has failed for a day: no outage is that long, and it is not forgotten
+    _postpone(grant, now + wait + int(run.jitter(JITTER)), ports=ports)
+
+
+def _revoke(connection_id: str, *, cause: Cause, ports: RefreshPorts, run: Run) -> None:
+    try:
+        outcome = revoke_upstream(connection_id, cause=cause, ports=ports, run=run)
+        run.report("upstream_revocation", {"outcome": outcome})
+    except GrantkeeperError as error:
+        run.report("upstream_revocation", {"outcome": "postponed", "error": error.slug})
+        _put_off(connection_id, error, ports=ports, run=run)
+
+
+def _put_off(connection_id: str, error: GrantkeeperError, *, ports: RefreshPorts, run: Run) -> None:
+    """Back off by the time that has passed since the disconnect: a minute at first, six hours in the end."""
+    now = run.clock()
+    connection = ports.connections.get(connection_id)
+    passed = 0 if connection is None else (now - connection.updated_at) // 2
+    wait = min(max(error.retry_after or 0, AGAIN, passed), LONGEST_PAUSE)
+    for grant in sealed_grants(connection_id, ports=ports):
+        _postpone(grant, now + wait + int(run.jitter(JITTER)), ports=ports)
+
+
+def _erase(connection_id: str, *, cause: Cause, ports: RefreshPorts, run: Run) -> None:
+    """Unconfirmed tokens are due until they are gone, so a failure needs no postponing."""
+    try:
+        discard_tokens(connection_id, cause=cause, ports=ports, run=run)
+    except GrantkeeperError as error:
+        run.report("discard_postponed", {"error": error.slug})
+        if isinstance(error, StoreUnavailable):
+            raise
+    if sealed_grants(connection_id, ports=ports):
+        _revoke(connection_id, cause=cause, ports=ports, run=run)
+
+
+def _due(connection_id: str, generation: int, *, before: int, ports: RefreshPorts) -> Iterable[Grant]:
+    """The grants a message means: nearly always the one called main, and then one read tells."""
+
+    def meant(grant: Grant | None) -> bool:
+        return grant is not None and grant.generation == generation and (grant.due_at or before) < before
+
+    main = ports.grants.get(connection_id, "main")
+    if main is not None and meant(main):
+        return [main]
+    return [grant for grant in _grants(connection_id, ports=ports) if meant(grant)]
+
+
+def _grants(connection_id: str, *, ports: RefreshPorts) -> Iterable[Grant]:
+    for name in ports.grants.names(connection_id):
+        grant = ports.grants.get(connection_id, name)
+        if grant is not None:
+            yield grant
+
+
+def _postpone(grant: Grant, due_at: int | None, *, ports: RefreshPorts) -> None:
+    ports.grants.postpone(grant.connection_id, grant.name, generation=grant.generation, due_at=due_at)
+
+
+def _soon(run: Run, now: int) -> int:
+    return now + AGAIN + int(run.jitter(JITTER))
