@@ -1,0 +1,204 @@
+"""
+Make this machine ready for `make run` or `make test`, with whatever Python 3.9 or later it has.
+
+    python3 local/bootstrap.py run|test
+
+Everything goes below the repository (.venv, .local, tests/node/node_modules);
+only Java and Chromium come from the system, by apt-get when we are root on
+Debian. A step whose stamp still fits is skipped, so the second time is instant.
+Plain standard library: it runs before anything is installed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+VENV = ROOT / ".venv"
+TOOLS = ROOT / ".local" / "tools"
+LOG = ROOT / ".local" / "bootstrap.log"
+REQUIREMENTS = ROOT / "requirements-dev.txt"
+NODE = ROOT / "tests" / "node"
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+class Missing(Exception):
+    """Something we cannot install ourselves; the message is one sentence that says what to do."""
+
+
+def main(purpose: str) -> int:
+    """Do what `purpose` needs: `run` or `test`. Returns 0, or 1 after one clear sentence."""
+    LOG.parent.mkdir(exist_ok=True)
+    LOG.write_text("")
+    try:
+        environment(find_uv())
+        if purpose == "test":
+            for step in (java, chromium, node_packages):
+                optional(step)
+    except Missing as problem:
+        print(f"  ✗ {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def environment(uv: str) -> None:
+    """.venv with Python 3.13 and exactly the pinned, hashed packages."""
+    interpreter = VENV / "bin" / "python"
+    stamp = VENV / ".requirements.sha256"
+    wanted = digest(REQUIREMENTS)
+    right_version = succeeds(interpreter, "-c", "import sys; sys.exit(sys.version_info[:2] != (3, 13))")
+    if right_version and stamp.exists() and stamp.read_text() == wanted:
+        return
+    if not right_version:
+        with Step("Python 3.13"):
+            make_venv(uv)
+    with Step("Packages of requirements-dev.txt, pinned and hashed"):
+        install = [uv, "pip", "sync", "--quiet", "--python", str(interpreter), "--require-hashes", str(REQUIREMENTS)]
+        if not runs(install):
+            raise Missing(f"The packages could not be installed; {LOG} says why.")
+    stamp.write_text(wanted)
+
+
+def make_venv(uv: str) -> None:
+    """Let uv find Python 3.13 or fetch it; where it cannot fetch, pyenv may build it."""
+    if runs([uv, "venv", "--quiet", "--clear", "--python", "3.13", str(VENV)]):
+        return
+    if shutil.which("pyenv") and runs(["pyenv", "install", "--skip-existing", "3.13"]):
+        prefix = subprocess.run(["pyenv", "prefix", "3.13"], capture_output=True, text=True, check=False).stdout.strip()
+        if runs([uv, "venv", "--quiet", "--clear", "--python", f"{prefix}/bin/python", str(VENV)]):
+            return
+    raise Missing(f"Python 3.13 is missing and could not be fetched: install it and try again ({LOG} says more).")
+
+
+def find_uv() -> str:
+    """A uv that works: the one on the PATH, ours, or a new one in a private environment of its own."""
+    ours = TOOLS / "bin" / "uv"
+    for candidate in (shutil.which("uv"), str(ours)):
+        # Version managers leave shims that exist and do not run.
+        if candidate and succeeds(candidate, "--version"):
+            return candidate
+    with Step("uv"):
+        # A private environment, for the system's pip may be managed by the system (PEP 668) or not be there.
+        if runs([sys.executable, "-m", "venv", str(TOOLS)]) and runs(
+            [str(TOOLS / "bin" / "python"), "-m", "pip", "install", "--quiet", "uv"]
+        ):
+            return str(ours)
+        shutil.rmtree(TOOLS, ignore_errors=True)
+        if runs([sys.executable, "-m", "pip", "install", "--quiet", "--target", str(TOOLS), "uv"]):
+            return str(ours)
+    raise Missing(f"uv could not be installed with {sys.executable}: install pip or uv and try again ({LOG} says why).")
+
+
+def node_packages() -> None:
+    """DynamoDB Local, an OpenID provider and a relying party, from the lock file, without running their scripts."""
+    modules = NODE / "node_modules"
+    stamp = modules / ".lock.sha256"
+    wanted = digest(NODE / "package-lock.json")
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    if not (shutil.which("node") and shutil.which("npm")):
+        apt(
+            "nodejs",
+            "npm",
+            sentence="Node.js with npm is missing: the tests on DynamoDB Local and OpenID peers need it.",
+        )
+    with Step("Node packages of tests/node"):
+        if not runs(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=NODE):
+            raise Missing(f"npm could not install tests/node; {LOG} says why.")
+    stamp.write_text(wanted)
+
+
+def java() -> None:
+    """Java 17 or later, for DynamoDB Local."""
+    if not succeeds("java", "-version"):
+        apt("openjdk-17-jre-headless", sentence="Java 17 is missing: the tests on DynamoDB Local need it.")
+
+
+def chromium() -> None:
+    """A Chromium that runs headless, for the tests in a browser."""
+    if not any(shutil.which(name) for name in CHROMIUM):
+        apt("chromium", sentence="Chromium is missing: the tests in a browser need it.")
+
+
+def apt(*packages: str, sentence: str) -> None:
+    """Install system packages where we may; otherwise say what is missing."""
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise Missing(sentence)
+    with Step(f"apt-get install {' '.join(packages)}"):
+        install = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+        if not runs(install, env=quiet) and not (runs(["apt-get", "update"], env=quiet) and runs(install, env=quiet)):
+            raise Missing(f"{sentence} apt-get could not install it; {LOG} says why.")
+
+
+def optional(step: Callable[[], None]) -> None:
+    """A missing tool skips its tests on a developer's machine; in CI nothing may be skipped."""
+    try:
+        step()
+    except Missing as problem:
+        if os.environ.get("CI") == "true":
+            raise
+        print(f"  - {problem} Those tests will be skipped.")
+
+
+class Step:
+    """Show what is going on and how long it took."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._begun = time.monotonic()
+
+    def __enter__(self) -> None:
+        """Say that it begins."""
+        print(f"  … {self._title}", end="\r" if sys.stdout.isatty() else "\n", flush=True)
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Say that it is done, unless it is not."""
+        if kind is None:
+            print(f"  ✓ {self._title} ({time.monotonic() - self._begun:.1f} s)")
+
+
+def runs(command: list[str], *, cwd: Path = ROOT, env: dict[str, str] | None = None) -> bool:
+    """Run a command, its output to the log; True when it succeeded."""
+    with LOG.open("ab") as log:
+        log.write(f"$ {' '.join(command)}\n".encode())
+        log.flush()
+        try:
+            done = subprocess.run(
+                command,
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+        except OSError as error:
+            log.write(f"{error}\n".encode())
+            return False
+    return done.returncode == 0
+
+
+def succeeds(*command: str | Path) -> bool:
+    """True when a quick command runs and succeeds; says nothing anywhere."""
+    try:
+        done = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "run"))

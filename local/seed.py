@@ -1,0 +1,114 @@
+"""What a fresh local stack starts with: a client, two API keys, its providers, and keys made by the sweeper."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from grantkeeper import ids, wiring
+from grantkeeper.api_key_format import new_api_key
+from grantkeeper.model import ALL_SCOPES, ApiKey, AuditEvent, Client
+from local.children import LocalRunError
+from local.providers import Registration
+
+CLIENT_ID = "demo"
+ACTOR = "operator:local"
+YEAR = 365 * 24 * 3600
+CLIENT_KEY_SCOPES = ("connections:read", "connections:token", "connections:write", "users:read", "users:write")
+OPERATOR_KEY_SCOPES = ("admin:read", "admin:write", "audit:read", "metrics:read", "users:read", "users:write")
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """What was made; the keys are shown once, as in production."""
+
+    client_id: str
+    client_api_key: str = field(repr=False)
+    admin_api_key: str = field(repr=False)
+
+
+def seed(
+    environment: Mapping[str, str], *, redirect_uris: tuple[str, ...], origin: str, providers: Iterable[Registration]
+) -> Seeded:
+    """
+    Write the seed through the product's own stores.
+
+    Args:
+        environment: The deployed functions' variables, plus how to reach the emulator.
+        redirect_uris: Where the demo application takes users back.
+        origin: The demo application's origin, for CORS.
+        providers: Which providers to register, with their credentials.
+    """
+    now = int(time.time())
+    parts = wiring.from_environment(environment)
+    for registration in providers:
+        _register(parts, registration, prefix=environment["PARAMETER_PREFIX"], now=now)
+    client = Client(
+        client_id=CLIENT_ID,
+        client_name="Demo application",
+        redirect_uris=redirect_uris,
+        post_logout_redirect_uris=(f"{origin}/",),
+        origins=(origin,),
+        scopes=tuple(scope for scope in ALL_SCOPES if not scope.startswith(("admin:", "audit:", "metrics:"))),
+        created_at=now,
+    )
+    parts.clients.put(client, audit=_event("client.created", now=now, client_id=CLIENT_ID))
+    return Seeded(
+        client_id=CLIENT_ID,
+        client_api_key=_make_key(parts, CLIENT_KEY_SCOPES, client_id=CLIENT_ID, name="demo application", now=now),
+        admin_api_key=_make_key(parts, OPERATOR_KEY_SCOPES, client_id=None, name="local operator", now=now),
+    )
+
+
+def make_keys(lambda_client: Any, sweeper: str) -> None:
+    """
+    Run the sweeper once: it makes the signing and branch keys, as it does every minute.
+
+    Raises:
+        LocalRunError: It failed.
+    """
+    response = lambda_client.invoke(FunctionName=sweeper, Payload=json.dumps({}))
+    payload = response["Payload"].read().decode(errors="replace")
+    if response.get("FunctionError"):
+        raise LocalRunError(f"The sweeper failed, so there are no signing keys:\n{payload[:2000]}")
+
+
+def _register(parts: wiring.Wiring, registration: Registration, *, prefix: str, now: int) -> None:
+    entry: dict[str, Any] = {"client_id": registration.client_id, "state": "active"}
+    if registration.client_secret is not None:
+        parameter = (
+            f"{prefix.rstrip('/')}/providers/{registration.provider_id}/{ids.digest(registration.client_id)[:16]}"
+        )
+        parts.secrets.put(parameter, registration.client_secret)
+        entry["secret_parameter"] = parameter
+    parts.provider_items.put(
+        registration.provider_id,
+        record=registration.record or None,
+        registrations=[entry],
+        disabled=False,
+        audit=_event("provider.registered", now=now, provider=registration.provider_id),
+    )
+
+
+def _make_key(parts: wiring.Wiring, scopes: tuple[str, ...], *, client_id: str | None, name: str, now: int) -> str:
+    text = new_api_key()
+    key = ApiKey(
+        key_id=text.key_id,
+        secret_hash=text.secret_hash,
+        scopes=scopes,
+        created_at=now,
+        expires_at=now + YEAR,
+        client_id=client_id,
+        name=name,
+    )
+    parts.api_keys.put(key, audit=_event("api_key.created", now=now, client_id=client_id))
+    return text.text
+
+
+def _event(action: str, *, now: int, client_id: str | None = None, provider: str | None = None) -> AuditEvent:
+    return AuditEvent(
+        id=ids.new_id("evt"), time=now, action=action, actor=ACTOR, client_id=client_id, provider=provider
+    )
