@@ -183,6 +183,13 @@ class Wiring:
         return RegisteredCredentials(self.provider_items, self.secrets)
 
     @cached_property
+    def public_credentials(self) -> ports.Credentials:
+        """Without secrets, for the function that sends browsers away."""
+        from grantkeeper.stores.public_credentials import PublicCredentials
+
+        return PublicCredentials(self.provider_items)
+
+    @cached_property
     def provider_http(self) -> ports.ProviderHttp:
         from grantkeeper.provider_http import Httpx2ProviderHttp
 
