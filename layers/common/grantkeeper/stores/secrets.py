@@ -1,0 +1,51 @@
+"""Provider client secrets in Parameter Store, read one by one at first use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from grantkeeper.errors import StoreUnavailable
+from grantkeeper.stores.retrying import call
+
+if TYPE_CHECKING:
+    from types_boto3_ssm import SSMClient
+
+FRESH = 300  # seconds
+STALE = 3600  # seconds a secret may still be used when it cannot be read again
+
+
+class SsmSecrets:
+    """`ports.Secrets`: remembered for 5 minutes, so that a rotated secret is taken up without a deployment."""
+
+    def __init__(self, client: SSMClient, *, clock: Callable[[], float] = time.time) -> None:
+        """Args: clock: epoch seconds; wall time, since a frozen environment's other clocks stand still."""
+        self._client = client
+        self._clock = clock
+        self._known: dict[str, tuple[float, str]] = {}
+
+    def get(self, parameter: str) -> str:
+        """
+        Read a SecureString.
+
+        Raises:
+            StoreUnavailable: It cannot be read, and what is remembered is over an hour old.
+        """
+        known, now = self._known.get(parameter), self._clock()
+        if known is not None and 0 <= now - known[0] < FRESH:
+            return known[1]
+        try:
+            answer = call(self._client.get_parameter, Name=parameter, WithDecryption=True)
+        except StoreUnavailable:
+            if known is not None and 0 <= now - known[0] < STALE:
+                return known[1]
+            raise
+        value: str = answer["Parameter"]["Value"]
+        self._known[parameter] = (now, value)
+        return value
+
+    def put(self, parameter: str, value: str) -> None:
+        """Create or replace a SecureString."""
+        call(self._client.put_parameter, Name=parameter, Value=value, Type="SecureString", Overwrite=True)
+        self._known.pop(parameter, None)
