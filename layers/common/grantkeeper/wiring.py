@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from grantkeeper import ports
     from grantkeeper.providers.catalog import Catalog
+    from grantkeeper.services.provider_keys import ProviderKeys
     from grantkeeper.stores.aws import Aws
 
 
@@ -194,6 +195,13 @@ class Wiring:
         from grantkeeper.provider_http import Httpx2ProviderHttp
 
         return Httpx2ProviderHttp(allow_private_addresses=self.local)
+
+    @cached_property
+    def provider_keys(self) -> ProviderKeys:
+        """Providers' published keys, kept per execution environment."""
+        from grantkeeper.services.provider_keys import ProviderKeys
+
+        return ProviderKeys(self.provider_http)
 
     # --- crypto ---
 
