@@ -1,0 +1,118 @@
+"""Send the browser to a provider's consent page: to sign in, or to connect a service."""
+
+from __future__ import annotations
+
+import os
+import time
+from urllib.parse import urlencode
+
+from aws_lambda_powertools import Logger
+
+from grantkeeper import wiring
+from grantkeeper.edge import cookies
+from grantkeeper.edge.bugs import report_bugs
+from grantkeeper.edge.http import App, Request, Response, see_other
+from grantkeeper.edge.pages import Choice, chooser_page, error_page
+from grantkeeper.errors import BadRequest, GrantkeeperError
+from grantkeeper.providers.record import Provider
+from grantkeeper.services.authorize import Redirect, authorize
+from grantkeeper.services.start_connect import start_connect
+from grantkeeper.services.trips import callback_uri
+
+logger = Logger()
+app = App(on_error=report_bugs(logger))
+app_wiring = wiring.from_environment(os.environ)
+
+MAX_QUERY = 6 * 1024  # what a POST may carry over into a URL; API Gateway takes 10 KiB of headers in all
+
+
+@app.route("GET /oauth2/authorize")
+def get_authorize(request: Request) -> Response:
+    """RFC 6749 section 3.1."""
+    binding = cookies.binding_for_trip(request.cookies, issuer=app_wiring.issuer)
+    try:
+        answer = authorize(
+            request.query,
+            browser_hash=binding.browser_hash,
+            issuer=app_wiring.issuer,
+            clients=app_wiring.clients,
+            authorization_requests=app_wiring.authorization_requests,
+            catalog=app_wiring.catalog,
+            provider_items=app_wiring.provider_items,
+            now=int(time.time()),
+        )
+    except GrantkeeperError as error:
+        return _error(error, request)
+    if not isinstance(answer, Redirect):
+        return chooser_page(answer.client.client_name, [_choice(request, provider) for provider in answer.providers])
+    if answer.provider is None:
+        return see_other(answer.location)
+    return see_other(answer.location, cookies=_bound(binding, answer.provider))
+
+
+@app.route("POST /oauth2/authorize")
+def post_authorize(request: Request) -> Response:
+    """
+    The same by form: sent on to the GET (OpenID Connect Core section 3.1.2.1).
+
+    A cross-site POST comes without our Lax cookie. Were it answered at once, it would replace the browser's binding and
+    cut off trips in other tabs; the GET that follows brings the cookie along.
+    """
+    try:
+        query = urlencode(request.form())
+        if len(query) > MAX_QUERY:
+            raise BadRequest("The request is too long.")
+    except GrantkeeperError as error:
+        return _error(error, request)
+    return see_other(f"{app_wiring.issuer}/oauth2/authorize?{query}")
+
+
+@app.route("GET /connect/{ticket}")
+def get_connect(request: Request) -> Response:
+    """Follow a connect link; as often as it takes until one trip comes back."""
+    binding = cookies.binding_for_trip(request.cookies, issuer=app_wiring.issuer)
+    try:
+        catalog = app_wiring.catalog
+        started = start_connect(
+            ticket=request.path_params.get("ticket", ""),
+            browser_secret=binding.secret,
+            connect_sessions=app_wiring.connect_sessions,
+            authorization_requests=app_wiring.authorization_requests,
+            catalog=catalog,
+            credentials=app_wiring.public_credentials,
+            issuer=app_wiring.issuer,
+            now=int(time.time()),
+        )
+    except GrantkeeperError as error:
+        return _error(error, request)
+    return see_other(started.location, cookies=_bound(binding, catalog.get(started.provider)))
+
+
+@app.route("HEAD /connect/{ticket}")
+def head_connect(_: Request) -> Response:
+    """A link preview: starts nothing, binds nothing."""
+    return Response(200)
+
+
+def _choice(request: Request, provider: Provider) -> Choice:
+    """The same request again, with the provider named."""
+    query = urlencode({name: values[0] for name, values in request.query.items()} | {"provider": provider.id})
+    return Choice(provider.display_name, f"{app_wiring.issuer}/oauth2/authorize?{query}")
+
+
+def _bound(binding: cookies.BrowserBinding, provider: Provider) -> tuple[str, ...]:
+    """The binding cookie; for a provider that answers by a cross-site POST its twin as well."""
+    issuer = app_wiring.issuer
+    bound = (cookies.set_binding(binding, issuer=issuer),)
+    if provider.response_mode != "form_post":
+        return bound
+    path = callback_uri("", provider.id)
+    return (*bound, cookies.set_form_post_binding(binding, issuer=issuer, path=path))
+
+
+def _error(error: GrantkeeperError, request: Request) -> Response:
+    """People see this, so it is a page; and nothing is redirected anywhere."""
+    return error_page(error.detail, status=error.status, title=error.title, request_id=request.request_id)
+
+
+handler = app

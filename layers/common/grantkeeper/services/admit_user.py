@@ -1,0 +1,45 @@
+"""Who may sign in at a client: its sign-up policy, judged before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from grantkeeper.errors import OAuthError
+from grantkeeper.model import Client, Profile, User
+
+
+def require_admitted(
+    client: Client, *, user: User | None, profile: Profile, id_claims: Mapping[str, Any] | None
+) -> None:
+    """
+    Apply the client's policy to somebody the provider has vouched for.
+
+    `open` admits everybody, `invited` who has an account here already, `domains` whose verified e-mail domain or
+    organisation is listed, at every sign-in and not only at the first. An organisation is the provider's own claim:
+    `hd` of Google, `tid` of Microsoft. An e-mail address admits only by its domain and only when verified; it is never
+    a key.
+
+    Args:
+        user: Who owns the identity; None at a first sign-in.
+        profile: As the provider's record reads it.
+        id_claims: The validated ID token, where there is one.
+
+    Raises:
+        OAuthError: `access_denied`.
+    """
+    if user is not None and user.status != "active":
+        raise OAuthError("access_denied", "This account is suspended.", reason="user_suspended")
+    if client.sign_up == "invited" and user is None:
+        raise OAuthError("access_denied", "This application is by invitation only.", reason="not_invited")
+    if client.sign_up == "domains" and not _belongs(client.sign_up_domains, profile, id_claims or {}):
+        raise OAuthError("access_denied", "This application is for members only.", reason="domain_not_listed")
+
+
+def _belongs(listed: tuple[str, ...], profile: Profile, claims: Mapping[str, Any]) -> bool:
+    if any(isinstance(claims.get(name), str) and claims[name] in listed for name in ("hd", "tid")):
+        return True
+    if not profile.email_verified or profile.email is None:
+        return False
+    _, _, domain = profile.email.rpartition("@")
+    return domain.lower() in listed

@@ -1,0 +1,230 @@
+"""
+The provider sends the browser back.
+
+    read the trip (nothing consumed) → its provider's own path → its own browser
+        → the answer's parameters → redeem the trip: one winner → redeem the code → sign-in or connect
+
+Until the browser has proved to be the one that left, nothing is consumed, so
+a link preview, a stranger with the URL or a second browser can spoil nothing.
+From then on every fault ends the trip and goes back to the client.
+"""
+
+from __future__ import annotations
+
+import re
+
+from grantkeeper import ids
+from grantkeeper.errors import (
+    AuthorizationRequestExpired,
+    BrowserMismatch,
+    ConnectSessionExpired,
+    GrantkeeperError,
+    OAuthError,
+    ProviderDeclined,
+    ProviderMismatch,
+)
+from grantkeeper.model import AuditEvent, AuthorizationRequest
+from grantkeeper.oauth.authorization_response import check_authorization_response
+from grantkeeper.oauth.endpoints import resolve
+from grantkeeper.services.callback_ports import CallbackPorts
+from grantkeeper.services.client_redirect import error_redirect
+from grantkeeper.services.complete_signin import complete_signin, require_client
+from grantkeeper.services.redeem_provider_code import ProviderTokens, redeem_provider_code
+from grantkeeper.services.signin_request import Parameters
+from grantkeeper.services.trips import open_secrets
+
+_STATE = re.compile(r"[A-Za-z0-9_-]{43}\Z", re.ASCII)
+# What a provider's refusal may tell our client; its other codes are about our registration, not about the client.
+_USER_SAID = frozenset(
+    {"access_denied", "login_required", "interaction_required", "consent_required", "account_selection_required"}
+)
+
+
+def complete_callback(
+    parameters: Parameters,
+    *,
+    provider_id: str,
+    browser_hash: str | None,
+    issuer: str,
+    ports: CallbackPorts,
+    now: int,
+    request_id: str,
+) -> str:
+    """
+    Finish a trip, whatever it was for.
+
+    Args:
+        parameters: Every value of every parameter of the redirect, decoded once.
+        provider_id: The registration whose callback path was called.
+        browser_hash: Hash of the browser's binding cookie; None without one.
+        issuer: Our own, without a trailing slash.
+        now: Epoch seconds.
+
+    Returns:
+        Where to send the browser: the client's redirect_uri, with what it waits for or with an error.
+
+    Raises:
+        AuthorizationRequestExpired: `state` is missing, malformed, unknown, expired, or redeemed already.
+        ProviderMismatch: The trip went to another provider (RFC 9700 section 4.4).
+        BrowserMismatch: Another browser came back, or none that can be told. Nothing was consumed.
+        BadRequest, ConnectSessionExpired: There is no trusted place left to go back to.
+        StoreUnavailable: The trip could not be read or redeemed: the same URL may be tried again.
+    """
+    state = _state(parameters)
+    trip = ports.authorization_requests.get(ids.digest(state), now=now)
+    if trip.provider != provider_id:
+        raise ProviderMismatch("This answer belongs to another provider.", reason="provider_mismatch")
+    if browser_hash is None or not ids.same(browser_hash, trip.browser_hash):
+        raise BrowserMismatch("Finish in the browser you started in.")
+
+    code, fault = _judge(parameters, trip, ports=ports, now=now)
+    trip = ports.authorization_requests.redeem(trip.state_hash, now=now)
+    try:
+        if fault is not None:
+            raise fault
+        tokens = _redeem_code(code, trip, state=state, ports=ports, now=now)
+        return _finish(trip, tokens, issuer=issuer, ports=ports, now=now, request_id=request_id)
+    except ConnectSessionExpired:
+        raise
+    except GrantkeeperError as error:
+        return _failed(trip, error, issuer=issuer, ports=ports, now=now, request_id=request_id)
+
+
+def _state(parameters: Parameters) -> str:
+    values = parameters.get("state", ())
+    if len(values) != 1 or _STATE.match(values[0]) is None:
+        raise AuthorizationRequestExpired("Start again from the application.")
+    return values[0]
+
+
+def _judge(
+    parameters: Parameters, trip: AuthorizationRequest, *, ports: CallbackPorts, now: int
+) -> tuple[str, GrantkeeperError | None]:
+    """Check the redirect before the trip is redeemed and long before its code goes anywhere."""
+    try:
+        provider = resolve(ports.catalog.get(trip.provider), trip.variables)
+        credentials = ports.credentials.by_client_id(provider.credentials_id, trip.credentials_id)
+        code = check_authorization_response(parameters, provider=provider, credentials=credentials)
+        if trip.purpose == "connect":
+            from grantkeeper.services.complete_connect import open_session_of  # noqa: PLC0415 - connect only
+
+            open_session_of(trip, connect_sessions=ports.connect_sessions, now=now)
+    except GrantkeeperError as error:
+        if error.status == 503:  # our own trouble: the trip is not spent on it
+            raise
+        return "", error
+    return code, None
+
+
+def _redeem_code(
+    code: str, trip: AuthorizationRequest, *, state: str, ports: CallbackPorts, now: int
+) -> ProviderTokens:
+    secrets = open_secrets(state, trip)
+    provider = ports.catalog.get(trip.provider)
+    return redeem_provider_code(
+        provider=provider,
+        credentials=ports.credentials.by_client_id(provider.credentials_id, trip.credentials_id),
+        code=code,
+        code_verifier=secrets.code_verifier,
+        nonce=secrets.nonce,
+        redirect_uri=trip.redirect_uri,
+        http=ports.provider_http,
+        keys=ports.provider_keys,
+        now=now,
+        variables=trip.variables,
+    )
+
+
+def _finish(
+    trip: AuthorizationRequest,
+    tokens: ProviderTokens,
+    *,
+    issuer: str,
+    ports: CallbackPorts,
+    now: int,
+    request_id: str,
+) -> str:
+    provider = resolve(ports.catalog.get(trip.provider), trip.variables)
+    if trip.purpose == "signin":
+        return complete_signin(
+            request=trip,
+            tokens=tokens,
+            provider=provider,
+            clients=ports.clients,
+            users=ports.users,
+            codes=ports.codes,
+            provider_http=ports.provider_http,
+            issuer=issuer,
+            now=now,
+            request_id=request_id,
+        )
+    from grantkeeper.services.complete_connect import complete_connect  # noqa: PLC0415 - a sign-in does without
+
+    return complete_connect(
+        request=trip,
+        tokens=tokens,
+        provider=provider,
+        credentials=ports.credentials.by_client_id(provider.credentials_id, trip.credentials_id),
+        connect_sessions=ports.connect_sessions,
+        connections=ports.connections,
+        sealer=ports.sealer,
+        provider_http=ports.provider_http,
+        audit=ports.audit,
+        users=ports.users,
+        work_queue=ports.work_queue,
+        now=now,
+        request_id=request_id,
+    )
+
+
+def _failed(
+    trip: AuthorizationRequest,
+    error: GrantkeeperError,
+    *,
+    issuer: str,
+    ports: CallbackPorts,
+    now: int,
+    request_id: str,
+) -> str:
+    """Tell the client, and the trail, why nothing came of the trip; in our words only (C-22)."""
+    code = _error_code(error)
+    if trip.purpose == "connect":
+        from grantkeeper.services.complete_connect import connect_failed  # noqa: PLC0415 - a sign-in does without
+
+        return connect_failed(
+            request=trip,
+            error=code,
+            connect_sessions=ports.connect_sessions,
+            audit=ports.audit,
+            now=now,
+            request_id=request_id,
+        )
+    _, redirect_uri = require_client(trip, ports.clients)
+    ports.audit.record(
+        AuditEvent(
+            id=ids.new_id("evt"),
+            time=now,
+            action="user.sign_in_refused",
+            actor=f"client:{trip.client_id}",
+            client_id=trip.client_id,
+            provider=trip.provider,
+            reason=str(error.extensions.get("reason") or error.slug),
+            request_id=request_id,
+            details={"error": code},
+        )
+    )
+    return error_redirect(redirect_uri, error=code, detail=error.detail, state=trip.client_state, issuer=issuer)
+
+
+def _error_code(error: GrantkeeperError) -> str:
+    """The code of RFC 6749 section 4.1.2.1 for the client; `server_error` says as little as it should."""
+    if isinstance(error, OAuthError):
+        return error.error
+    if isinstance(error, ProviderDeclined):
+        reason, told = error.extensions.get("reason"), error.extensions.get("error")
+        if reason == "provider_unavailable":
+            return "temporarily_unavailable"
+        if reason == "declined":
+            return str(told) if told in _USER_SAID else "access_denied"
+        return "server_error"
+    return "temporarily_unavailable" if error.status == 503 else "server_error"
