@@ -398,4 +398,4 @@ def _returned(request: dict[str, Any], old: Item | None, new: Item | None, allow
 def _changed(source: Item, request: dict[str, Any], new: Item) -> Item:
     scope = Scope(request.get("ExpressionAttributeNames"), request.get("ExpressionAttributeValues"))
     actions = Parser(request.get("UpdateExpression", ""), scope).update()
-    return project([action[1] for action in actions if at(source, action[1]) is not None], source)
+    return project([action[1][:1] for action in actions if at(source, action[1]) is not None], source)

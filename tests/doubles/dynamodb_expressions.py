@@ -492,7 +492,7 @@ def _remove(item: Item, path: tuple[Step, ...]) -> None:
 def project(paths: list[tuple[Step, ...]], item: Item) -> Item:
     """Keep only the paths; a list keeps the order of its chosen members."""
     result: Item = {}
-    for path in paths:
+    for path in sorted(paths, key=lambda p: [(isinstance(step, str), step) for step in p]):
         value = at(item, path)
         if value is not None:
             _graft(result, path, value)

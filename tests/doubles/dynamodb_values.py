@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -11,6 +11,8 @@ Value = dict[str, Any]
 Item = dict[str, Value]
 
 SETS = ("SS", "NS", "BS")
+EXACT = Context(prec=200)  # the default context would round to 28 digits
+
 MAX_ITEM_BYTES = 400 * 1024
 
 
@@ -34,7 +36,7 @@ def number(text: str) -> Decimal:
         value = Decimal(text)
     except (InvalidOperation, TypeError, ValueError):
         raise Invalid(f"The parameter cannot be converted to a numeric value: {text}") from None
-    if not value.is_finite() or len(value.normalize().as_tuple().digits) > 38:
+    if not value.is_finite() or len(value.normalize(EXACT).as_tuple().digits) > 38:
         raise Invalid("Attempting to store more than 38 significant digits in a Number")
     return value
 
@@ -43,7 +45,7 @@ def number_text(value: Decimal) -> str:
     """Write a number the way DynamoDB gives it back: `12.50` is `12.5`, `1E2` is `100`."""
     if value == 0:
         return "0"
-    text = format(value.normalize(), "f")
+    text = format(value.normalize(EXACT), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
