@@ -56,46 +56,16 @@ def start_demo(children: Children, *, port: int, token_seconds: int) -> str:
 
 
 def demo(url: str) -> Registration:
-    """The demo provider: plain OpenID Connect, refresh tokens that do not rotate, one service."""
-    return Registration(
-        provider_id="demo",
-        record={
-            "display_name": "Demo",
-            "protocol": "oidc",
-            "issuer": url,
-            "authorization_endpoint": f"{url}/oauth2/authorize",
-            "token_endpoint": f"{url}/oauth2/token",
-            "userinfo_endpoint": f"{url}/userinfo",
-            "end_session_endpoint": f"{url}/oauth2/end_session",
-            "jwks_uri": f"{url}/jwks",
-            "authorization_response_iss": "absent",
-            "pkce": "supported",
-            "signin_scopes": ["openid", "profile", "email"],
-            "services": [
-                {
-                    "id": "demo",
-                    "display_name": "Demo",
-                    "access": {"read": ["profile", "email"]},
-                    "base_scopes": ["openid"],
-                }
-            ],
-            # A refresh answers without a new refresh token and ends the access token before it.
-            "refresh": {
-                "supported": "always",
-                "rotation": "none",
-                "previous_refresh_token": "valid",
-                "previous_access_token": "revoked",
-            },
-            "revocation": {"kind": "none"},
-            "profile": {
-                "requests": [{"name": "userinfo", "url": f"{url}/userinfo"}],
-                "email_verified_policy": "claim",
-            },
-            "allow_private_addresses": True,
-        },
-        client_id="grantkeeper-local",
-        client_secret="local-demo-secret",
-    )
+    """The built-in record `demo`, moved to where its provider runs."""
+    endpoints = {
+        "issuer": url,
+        "authorization_endpoint": f"{url}/oauth2/authorize",
+        "token_endpoint": f"{url}/oauth2/token",
+        "userinfo_endpoint": f"{url}/userinfo",
+        "end_session_endpoint": f"{url}/oauth2/end_session",
+        "jwks_uri": f"{url}/jwks",
+    }
+    return Registration("demo", endpoints, client_id="grantkeeper-local", client_secret="local-demo-secret")
 
 
 def overlays(file: Path | None) -> list[Registration]:

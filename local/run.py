@@ -71,6 +71,8 @@ def _run(options: argparse.Namespace, stack: ExitStack) -> None:
 
     with _step("Start the AWS emulator"):
         url = aws.start(children, port=options.ministack_port or free_port(4566))
+    # The stores read these where botocore does; whatever account this shell belongs to is out of reach from here.
+    os.environ.update({name: value for name, value in aws.environment(url).items() if name.startswith("AWS_")})
     with _step("Start the demo OpenID provider"):
         demo_url = providers.start_demo(
             children, port=free_port(options.demo_provider_port), token_seconds=options.token_seconds

@@ -86,11 +86,20 @@ def _register(parts: wiring.Wiring, registration: Registration, *, prefix: str, 
         entry["secret_parameter"] = parameter
     parts.provider_items.put(
         registration.provider_id,
-        record=registration.record or None,
+        record=_completed(parts, registration.record) or None,
         registrations=[entry],
         disabled=False,
         audit=_event("provider.registered", now=now, provider=registration.provider_id),
     )
+
+
+def _completed(parts: wiring.Wiring, record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An issuer without endpoints completes itself from its discovery document; what the file says wins."""
+    if "issuer" not in record or "token_endpoint" in record:
+        return record
+    from grantkeeper.services.complete_record import discover
+
+    return discover(record["issuer"], parts.provider_http) | record
 
 
 def _make_key(parts: wiring.Wiring, scopes: tuple[str, ...], *, client_id: str | None, name: str, now: int) -> str:

@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 
 from tests.support import dynamodb, processes, tables
+from tests.support import stack as stacks
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -27,6 +30,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if directory is not None:
         processes.stop_all(Path(directory))
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI a skipped test is a failure: nothing may be green because it did not run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") == "true" and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def need(reason: str | None) -> None:
@@ -64,3 +74,39 @@ def dynamodb_tables(dynamodb_local: str, dynamodb_client: Any) -> Iterator[table
     made = tables.create(dynamodb_client, suffix=secrets.token_hex(6), endpoint_url=dynamodb_local)
     yield made
     tables.drop(made)
+
+
+@pytest.fixture(scope="session")
+def demo_provider() -> str:
+    """The URL of an `oidc-provider-mock` whose tokens live 5 seconds; the stack has one of its own."""
+    return stacks.start_demo_provider()
+
+
+@pytest.fixture(scope="session")
+def oidc_provider() -> stacks.OidcProvider:
+    """npm's `oidc-provider`: strict, rotating; the stack knows it as `rotating`."""
+    need(stacks.missing_node())
+    return stacks.start_oidc_provider()
+
+
+@pytest.fixture(scope="session")
+def stack() -> stacks.Stack:
+    """The real template, deployed to the emulator, behind the edge: once per run, with both providers registered."""
+    need(stacks.missing_local_run())
+    need(stacks.missing_node())
+    return stacks.start_stack(stacks.start_oidc_provider())
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A headless Chromium (Playwright's Browser); open a context of its own for each person."""
+    executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    need(None if executable else "Chromium is missing: the tests in a browser need it.")
+    from playwright.sync_api import sync_playwright
+
+    # Chromium's sandbox refuses to run as root, as containers do.
+    sandbox = os.geteuid() != 0
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, chromium_sandbox=sandbox)
+        yield browser
+        browser.close()

@@ -1,0 +1,64 @@
+// A certified OpenID provider as a peer: strict where the demo provider is lenient.
+//
+//   node oidc-provider.mjs PORT [ACCESS_TOKEN_SECONDS]
+//
+// Refresh tokens rotate, and reusing one ends its grant; access tokens live 10 seconds; PKCE is required; the answer
+// names its issuer (RFC 9207). Its development pages ask for a login and a consent: submit their forms. Any login works.
+import Provider from 'oidc-provider'
+
+const port = Number(process.argv[2])
+const seconds = Number(process.argv[3] ?? 10)
+const issuer = `http://127.0.0.1:${port}`
+
+const provider = new Provider(issuer, {
+  clients: [
+    {
+      client_id: 'grantkeeper',
+      client_secret: 'rotating-secret',
+      redirect_uris: ['http://localhost:8080/oauth2/callback/rotating'],
+      grant_types: ['authorization_code', 'refresh_token'],
+      token_endpoint_auth_method: 'client_secret_basic',
+    },
+  ],
+  claims: { openid: ['sub'], profile: ['name', 'locale'], email: ['email', 'email_verified'] },
+  cookies: { keys: ['a test run needs no secret here'] },
+  features: { devInteractions: { enabled: true }, revocation: { enabled: true }, introspection: { enabled: true } },
+  findAccount: (_, sub) => ({
+    accountId: sub,
+    claims: () => ({ sub, name: `User ${sub}`, locale: 'en', email: `${sub}@example.com`, email_verified: true }),
+  }),
+  pkce: { required: () => true },
+  rotateRefreshToken: true,
+  ttl: {
+    AccessToken: seconds,
+    AuthorizationCode: 60,
+    Grant: 3600,
+    IdToken: 3600,
+    Interaction: 600,
+    RefreshToken: 3600,
+    Session: 3600,
+  },
+})
+
+// The stack's port differs from run to run; everything else of its callback is exact.
+const callback = /^http:\/\/localhost:\d{1,5}\/oauth2\/callback\/rotating$/
+provider.Client.prototype.redirectUriAllowed = (uri) => callback.test(uri)
+
+// How often the token endpoint was asked, by grant type and outcome: a test counts refreshes.
+const counts = {}
+for (const [event, outcome] of [['grant.success', 'success'], ['grant.error', 'error']]) {
+  provider.on(event, (ctx) => {
+    const key = `${ctx.oidc?.params?.grant_type ?? 'unknown'}:${outcome}`
+    counts[key] = (counts[key] ?? 0) + 1
+  })
+}
+provider.use(async (ctx, next) => {
+  if (ctx.path === '/test/counts') ctx.body = counts
+  else await next()
+})
+
+const server = provider.listen(port, '127.0.0.1', () => console.log(`listening on ${issuer}`))
+process.on('SIGTERM', () => {
+  server.close()
+  server.closeAllConnections()
+})

@@ -1,0 +1,43 @@
+"""
+`make test`: every test, in layers from fast to slow; a layer that fails ends the run.
+
+What needs neither a stack nor a browser runs on all processors; the stack is
+started once for the rest. Coverage is of both together.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+COVERAGE = ("--cov", "--cov-report=", "--cov-append")
+LAYERS = {
+    "logic, stores and handlers": ("-n", "logical", "--dist", "loadgroup", "-m", "not stack and not browser"),
+    "the deployed stack": ("-m", "stack and not browser"),
+    "in a browser": ("-m", "browser"),
+}
+NO_TESTS = 5
+
+
+def main() -> int:
+    """Returns the exit code of the first layer that failed, or 0."""
+    (ROOT / ".coverage").unlink(missing_ok=True)
+    for name, options in LAYERS.items():
+        begun = time.monotonic()
+        print(f"\n── {name} ──", flush=True)
+        command = [sys.executable, "-m", "pytest", "-q", *options, *COVERAGE]
+        code = subprocess.run(command, cwd=ROOT, env=os.environ, check=False).returncode
+        if code not in (0, NO_TESTS):
+            return code
+        print(f"  ✓ {name} ({time.monotonic() - begun:.0f} s)", flush=True)
+    report = [sys.executable, "-m", "coverage", "report", "--format=total"]
+    print("\nBranch coverage, in percent: ", end="", flush=True)
+    return subprocess.run(report, cwd=ROOT, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
