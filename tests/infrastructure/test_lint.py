@@ -1,0 +1,40 @@
+"""The template as its own tools see it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from tests.infrastructure.template import ROOT, source
+
+
+def test_cfn_lint_finds_nothing():
+    """Neither errors nor warnings: schemas, references and types hold."""
+    command = [Path(sys.executable).with_name("cfn-lint"), "-t", "template.yaml"]
+    checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+def test_samconfig_sets_parameters_that_exist():
+    """A misspelt override is an error at deployment; here it is one before."""
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+
+    for environment in ("default", "local", "staging", "production"):
+        for override in config[environment]["deploy"]["parameters"]["parameter_overrides"]:
+            name, _, value = override.partition("=")
+            assert value in map(str, source()["Parameters"][name].get("AllowedValues", [value]))
+
+
+def test_only_the_local_environment_builds_where_the_emulator_deploys_from():
+    """A layer built for this machine cannot be deployed to AWS by forgetting to build again."""
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+
+    for environment in ("default", "staging", "production"):
+        built = config[environment]["build"]["parameters"]
+        assert config[environment]["deploy"]["parameters"]["template_file"] == f"{built['build_dir']}/template.yaml"
+        assert not built.get("cached")
+        assert "LocalRun=1" not in config[environment]["deploy"]["parameters"]["parameter_overrides"]
+    assert "build_dir" not in config["local"]["build"]["parameters"]
