@@ -143,10 +143,13 @@ def _refuse_early(grant: Grant, *, ports: RefreshPorts, run: Run) -> None:
 
 
 def _wait(grant: Grant, wait: Wait, *, patience: float, ports: RefreshPorts, run: Run) -> Refreshed:
-    if not wait.orphan:
+    if wait.orphan:  # or a lease whose holder has saved: then what we read is old
+        current = usable(ports.grants.get(grant.connection_id, grant.name))
+        newer = current if current.generation != grant.generation else None
+    else:
         newer = wait_for_generation(grant, patience=patience, ports=ports, run=run)
-        if newer is not None:
-            return Refreshed(usable(newer))
+    if newer is not None:
+        return Refreshed(usable(newer))
     raise RefreshPending("Another caller is refreshing this connection.", retry_after=max(wait.seconds, 1))
 
 

@@ -21,7 +21,8 @@ def rescue(parked: Grant, *, grants: Grants) -> Rescued:
 
     Returns:
         `saved`; `moved`: the generation went on without it; `revoked`: the connection was disconnected, and the tokens
-        are kept, sealed and due, for the worker that revokes them; `dropped`: disconnected, and they are not the latest.
+        are kept, sealed and due, for the worker that revokes them; `dropped`: disconnected, and they are not the
+        latest.
 
     Raises:
         StoreUnavailable: DynamoDB refuses still; the message stays in the queue.
