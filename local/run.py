@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         console.print("Stopped. Nothing is left running.")
         return 0
     except LocalRunError as error:
-        console.print(f"[red]{_plain(error)}[/red]" if console.is_terminal else str(error), markup=console.is_terminal)
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
         return 1
     return 0
 
@@ -245,10 +245,6 @@ def _write_private(path: Path, text: str) -> None:
 
 def _relative(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-def _plain(error: LocalRunError) -> str:
-    return str(error).replace("[", r"\[")
 
 
 def _stop(*_: object) -> None:
