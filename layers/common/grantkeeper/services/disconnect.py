@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Literal
 
 from grantkeeper import ids
-from grantkeeper.errors import NotFound, UnknownProvider
+from grantkeeper.errors import NotFound, StoreUnavailable, UnknownProvider
 from grantkeeper.model import AuditEvent, Connection, Principal, Work
 from grantkeeper.ports import Connections, Grants, WorkQueue
 from grantkeeper.providers.catalog import Catalog
@@ -47,17 +48,15 @@ def disconnect(
     """
     Revoke a connection: from this moment nobody gets a token of it, and nothing revives it.
 
-    Idempotent: asked again, it queues again what is not erased yet. A queue that refuses fails the request after the
-    connection is revoked; asking again is safe.
+    Idempotent: asked again, it queues again what is not erased yet.
 
     Raises:
         NotFound: Unknown, or not the caller's.
-        StoreUnavailable: Not revoked, or revoked and not queued.
+        StoreUnavailable: It cannot be told whether it is revoked; asking again is safe.
     """
-    visible_connection(connection_id, principal=principal, connections=connections)
-    connection = connections.disconnect(
-        connection_id, now=now, audit=_event(connection_id, principal=principal, now=now, request_id=request_id)
-    )
+    seen = visible_connection(connection_id, principal=principal, connections=connections)
+    event = _event(seen, "connection.revoked", actor=principal.actor, now=now, request_id=request_id)
+    connection = connections.disconnect(connection_id, now=now, audit=event)
     if connection is None:
         raise NotFound("No such connection.")
     return revoke_upstream_later(
@@ -87,7 +86,8 @@ def revoke_upstream_later(
     Say what happens at the provider to a revoked connection, and see to it.
 
     What cannot be revoked upstream is erased here and now. Everything else goes to the worker, which opens the sealed
-    set, looks at the radius again when it runs, and erases.
+    set, looks at the radius again when it runs, and erases. The tombstone is due by itself, so a queue that refuses
+    only makes it later.
     """
     names = grants.names(connection.id)
     kept = [grant for name in names if (grant := grants.get(connection.id, name)) is not None and grant.sealed]
@@ -95,13 +95,13 @@ def revoke_upstream_later(
     if not kept:
         return Disconnected(connection, "done")
     if connection.kind == "api_key" or provider is None or provider.revocation.kind == "none":
-        connections.erase(connection.id, audit=_erased(connection, actor=actor, now=now, request_id=request_id))
+        event = _event(connection, "grant.erased", actor=actor, now=now, request_id=request_id)
+        connections.erase(connection.id, audit=event)
         return _unsupported(connection, provider)
 
     generation = max(grant.generation for grant in kept)
-    work_queue.send(
-        [Work("revoke", provider.id, ((connection.id, generation),), request_id=request_id)],
-    )
+    with contextlib.suppress(StoreUnavailable):
+        work_queue.send([Work("revoke", provider.id, ((connection.id, generation),), request_id=request_id)])
     shared = reaches_others(provider, others_sharing(connection, connections=connections))
     return Disconnected(connection, "shared_grant_kept" if shared else "queued")
 
@@ -121,23 +121,11 @@ def _unsupported(connection: Connection, provider: Provider | None) -> Disconnec
     return Disconnected(connection, "not_supported" if url is None else "manual_url", url)
 
 
-def _event(connection_id: str, *, principal: Principal, now: int, request_id: str) -> AuditEvent:
+def _event(connection: Connection, action: str, *, actor: str, now: int, request_id: str) -> AuditEvent:
     return AuditEvent(
         id=ids.new_id("evt"),
         time=now,
-        action="connection.revoked",
-        actor=principal.actor,
-        connection_id=connection_id,
-        client_id=principal.client_id,
-        request_id=request_id,
-    )
-
-
-def _erased(connection: Connection, *, actor: str, now: int, request_id: str) -> AuditEvent:
-    return AuditEvent(
-        id=ids.new_id("evt"),
-        time=now,
-        action="grant.erased",
+        action=action,
         actor=actor,
         sub=connection.sub,
         connection_id=connection.id,

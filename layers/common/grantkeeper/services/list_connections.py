@@ -50,14 +50,14 @@ def list_connections(
     after: str | None = None,
 ) -> Page:
     """
-    List a user's connections as far as the principal may see them, oldest first.
+    List a user's connections as far as the principal may see them, oldest first. Disconnected ones are on no list.
 
     Args:
         sub: Whose; None when the client's own id was never seen, which is an empty list.
         principal: Who asks.
         connections: The store.
         service: Only of this service.
-        status: Only with this status; revoked ones are listed only when asked for.
+        status: Only with this status.
         limit: Page size, 1 to 100.
         after: Position the last page ended at, from its `next_position`.
 
@@ -75,7 +75,7 @@ def list_connections(
         c
         for c in visible_connections(sub, principal=principal, connections=connections)
         if (service is None or c.service == service)
-        and (c.status == status if status is not None else c.status != "revoked")
+        and (status is None or c.status == status)
         and (after is None or _position(c) > after)
     ]
     page = tuple(matching[:limit])
@@ -87,11 +87,10 @@ def connection_stats(
 ) -> Mapping[str, Mapping[str, int]]:
     """Count a user's connections by status, by service and by provider."""
     found = () if sub is None else visible_connections(sub, principal=principal, connections=connections)
-    live = [c for c in found if c.status != "revoked"]
     return {
-        "by_status": {name: sum(c.status == name for c in found) for name in ("active", "needs_reauth", "revoked")},
-        "by_service": dict(sorted(Counter(c.service for c in live).items())),
-        "by_provider": dict(sorted(Counter(c.provider for c in live).items())),
+        "by_status": {name: sum(c.status == name for c in found) for name in ("active", "needs_reauth")},
+        "by_service": dict(sorted(Counter(c.service for c in found).items())),
+        "by_provider": dict(sorted(Counter(c.provider for c in found).items())),
     }
 
 

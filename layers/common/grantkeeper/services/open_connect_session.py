@@ -111,6 +111,8 @@ def open_connect_session(
     client = require_client(principal, clients)
     redirect_uri = require_registered(request.redirect_uri, client.redirect_uris)
     provider, service = require_service(request.service, client=client, catalog=catalog, provider_items=provider_items)
+    if provider.protocol == "api_key":
+        raise Conflict("This service is connected by a key its user brings.")
     scopes = resolve_scopes(service, access=request.access, scopes=request.scopes)
 
     sub = find_or_provision(

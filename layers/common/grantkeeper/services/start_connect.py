@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 
 from grantkeeper import ids
 from grantkeeper.errors import ConnectSessionExpired
-from grantkeeper.ports import AuthorizationRequests, ConnectSessions, Providers
+from grantkeeper.ports import AuthorizationRequests, ConnectSessions, Credentials
 from grantkeeper.providers.catalog import Catalog
 from grantkeeper.providers.record import Provider
-from grantkeeper.services.signin_providers import active_client_id
 from grantkeeper.services.trips import new_trip
 
 
@@ -29,7 +28,7 @@ def start_connect(
     connect_sessions: ConnectSessions,
     authorization_requests: AuthorizationRequests,
     catalog: Catalog,
-    provider_items: Providers,
+    credentials: Credentials,
     issuer: str,
     now: int,
 ) -> StartedConnect:
@@ -38,10 +37,11 @@ def start_connect(
 
     Every visit is a trip of its own with its own `state`, bound to the browser that made it, so that a second tab, a
     second try and a link preview do not disturb each other (C-04). Scopes were resolved when the session was opened,
-    re-connects included: a ticket in a URL can widen nothing. No secret is read.
+    re-connects included: a ticket in a URL can widen nothing.
 
     Args:
         ticket: The secret in the connect URL.
+        credentials: Our registrations; their secrets are not needed.
         browser_secret: Value of the browser's binding cookie.
         issuer: Our own, without a trailing slash.
         now: Epoch seconds.
@@ -60,7 +60,7 @@ def start_connect(
     browser_hash = ids.digest(browser_secret)
     trip = new_trip(
         provider=provider,
-        credentials_id=active_client_id(provider, provider_items=provider_items),
+        credentials_id=credentials.active(provider.credentials_id).client_id,
         browser_hash=browser_hash,
         scopes=session.scopes,
         purpose="connect",
