@@ -1,0 +1,143 @@
+"""What everybody may know."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from joserfc.jwk import KeySet
+
+from tests.doubles.deployment import ISSUER, audit_event, deployment
+from tests.support.functions import Function
+
+# RFC 8414 and OpenID Connect Discovery 1.0, what a client needs to begin
+REQUIRED = {
+    "issuer", "authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri", "scopes_supported",
+    "response_types_supported", "subject_types_supported", "id_token_signing_alg_values_supported",
+}  # fmt: skip
+
+
+@pytest.fixture
+def wiring() -> Any:
+    return deployment()
+
+
+@pytest.fixture
+def discovery(wiring) -> Function:
+    return Function("discovery", wiring)
+
+
+def test_configuration_says_what_is_enforced(discovery):
+    """A relying party works from it; what we refuse is not promised."""
+    answer = discovery("GET /.well-known/openid-configuration")
+
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "application/json"
+    told = answer.json
+    assert set(told) >= REQUIRED
+    assert told["issuer"] == ISSUER
+    assert told["response_types_supported"] == ["code"]
+    assert told["code_challenge_methods_supported"] == ["S256"]
+    assert told["request_parameter_supported"] is False
+    assert told["request_uri_parameter_supported"] is False
+    assert told["authorization_response_iss_parameter_supported"] is True
+    assert told["grant_types_supported"] == ["authorization_code", "refresh_token"]
+
+
+def test_every_endpoint_is_ours(discovery):
+    """From configuration, whatever the Host header says (W-09)."""
+    answer = discovery(
+        "GET /.well-known/openid-configuration", headers={"host": "evil.example", "x-forwarded-host": "evil.example"}
+    )
+
+    endpoints = {name: value for name, value in answer.json.items() if name.endswith(("_endpoint", "_uri"))}
+    assert all(url.startswith(f"{ISSUER}/") for url in endpoints.values())
+    assert "evil" not in answer.body
+
+
+def test_authorization_server_metadata_agrees_with_the_configuration(discovery):
+    """RFC 8414 section 2: the same values in both documents."""
+    openid = discovery("GET /.well-known/openid-configuration").json
+    server = discovery("GET /.well-known/oauth-authorization-server").json
+
+    assert server.items() <= openid.items()
+
+
+def test_s27_key_set_is_public_halves_only(discovery):
+    """An independent implementation reads it; every key has a kid, a use and an algorithm of its own."""
+    answer = discovery("GET /.well-known/jwks.json")
+
+    keys = answer.json["keys"]
+    assert {key["alg"] for key in keys} == {"ES256", "RS256"}
+    assert all(key["use"] == "sig" for key in keys)
+    assert all(key["kid"] == KeySet.import_key_set({"keys": [key]}).keys[0].thumbprint() for key in keys)
+    assert not any({"d", "p", "q", "dp", "dq", "qi", "k"} & set(key) for key in keys)
+
+
+def test_s26_documents_are_cached_five_minutes_at_most(discovery):
+    """A revoked key is out of every cache by then; anybody may read them, without credentials."""
+    for path in ("openid-configuration", "oauth-authorization-server", "jwks.json"):
+        headers = discovery(f"GET /.well-known/{path}").headers
+        assert headers["cache-control"] == "public, max-age=300"
+        assert headers["access-control-allow-origin"] == "*"
+        assert "access-control-allow-credentials" not in headers
+
+
+def test_providers_are_listed_with_their_state(wiring, discovery):
+    """Available, not configured, disabled or degraded; never with a secret or a client_id."""
+    for name, disabled in (("google", False), ("github", True)):
+        wiring.provider_items.put(
+            name,
+            record=None,
+            registrations=[{"client_id": f"our-{name}", "secret_parameter": "/p", "state": "active"}],
+            disabled=disabled,
+            audit=audit_event("provider.changed"),
+        )
+
+    answer = discovery("GET /v1/providers")
+
+    states = {provider["id"]: provider["state"] for provider in answer.json["providers"]}
+    assert states["google"] == "available"
+    assert states["github"] == "disabled"
+    assert states["microsoft"] == "not_configured"
+    assert "our-google" not in answer.body
+    services = {s["id"]: s for provider in answer.json["providers"] for s in provider["services"]}
+    assert services["gmail"]["state"] == "available"
+
+
+def test_health_asks_nobody(wiring, discovery):
+    """Not even the table."""
+    calls = len(wiring.aws.dynamodb.faults.calls)
+
+    assert discovery("GET /health").json == {"status": "ok"}
+    assert len(wiring.aws.dynamodb.faults.calls) == calls
+
+
+def test_w06_every_answer_has_the_security_headers(discovery):
+    """Errors and unknown routes too."""
+    for route in ("GET /health", "GET /.well-known/jwks.json", "GET /nowhere", "DELETE /health"):
+        headers = discovery(route).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["strict-transport-security"].startswith("max-age=31536000")
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["x-request-id"]
+
+
+def test_w07_other_methods_are_refused(discovery):
+    """405, and a method override counts for nothing."""
+    for method in ("POST", "PUT", "DELETE", "TRACE"):
+        assert discovery(f"{method} /health", headers={"x-http-method-override": "GET"}).status == 405
+
+
+def test_store_trouble_is_a_503_and_says_when_to_come_back(wiring, discovery):
+    """Not an empty key set, which would make every token invalid."""
+    wiring.aws.dynamodb.faults.unreachable("get_item", times=50)
+
+    answer = discovery("GET /.well-known/jwks.json")
+
+    assert answer.status == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "keys" not in json.loads(answer.body)
