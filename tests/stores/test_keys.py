@@ -95,6 +95,22 @@ def test_only_the_next_version_is_taken(world, version):
     assert world.entries() == 2
 
 
+def test_the_first_version_is_one(world):
+    """A bucket does not begin in the middle."""
+    assert not world.branch_keys().add(branch_key(2), audit=event(1))
+    assert world.branch_keys().newest(3) is None
+
+
+def test_a_lost_pointer_overwrites_no_version(world):
+    """Somebody deleted the pointer: version 1 is not made anew, for what it sealed could never be opened again."""
+    keys = world.branch_keys()
+    keys.add(branch_key(1), audit=event(1))
+    world.client.delete_item(TableName=world.grants, Key={"pk": {"S": "BRANCH#3#newest"}, "sk": {"S": "BRANCH"}})
+
+    assert not keys.add(replace(branch_key(1), wrapped=b"other"), audit=event(2))
+    assert keys.get(3, 1) == branch_key(1)
+
+
 def test_of_racing_writers_one_adds_the_version(world):
     """Eight sweepers, one key, one audit entry."""
     start = threading.Barrier(8)

@@ -376,6 +376,12 @@ def test_a_token_of_ours_is_believed(shared, token):
     assert verify(token, shared) == CLAIMS
 
 
+def private_key(world: World, alg: str) -> Any:
+    ring = world.signing_keys.load()
+    key = ring.active(alg, now=NOON)
+    return world.signer()._private(key, ring.wrapped[key.kid])
+
+
 def resigned(header: Mapping[str, Any], key: Any, claims: Any = CLAIMS) -> str:
     """A token of an attacker's own making, signed with a key of his."""
     data = f"{encode(header)}.{encode(claims)}"
@@ -419,6 +425,14 @@ def test_s01_a_kid_of_another_algorithm_is_refused(shared):
         verify_jws(token, key_set=shared.key_set(), algorithms=("ES256", "RS256"), typ="at+jwt")
 
 
+def test_s01_a_genuine_rs256_signature_under_es256_is_refused(shared):
+    """Our RSA key signed it, the header says ES256: a key serves its own algorithm and no other."""
+    private = private_key(shared, "RS256")
+    header = {"alg": "ES256", "kid": shared.kid("RS256"), "typ": "at+jwt"}
+
+    assert refuses(resigned(header, private), shared)
+
+
 @pytest.mark.parametrize("alg", [None, 1, ["ES256"], {"ES256": 1}, True])
 def test_s01_an_algorithm_that_is_no_string_is_refused_not_a_crash(shared, alg):
     """Also when the caller lists its algorithms in a set."""
@@ -450,10 +464,8 @@ def test_s01_an_algorithm_that_is_no_string_is_refused_not_a_crash(shared, alg):
 )
 def test_s02_any_header_but_our_own_is_refused(shared, extra):
     """No key or rule ever comes out of a token, even one that our own key signed."""
-    ring = shared.signing_keys.load()
-    key = next(key for key in ring.keys if key.alg == "ES256")
-    private = shared.signer()._private(key, ring.wrapped[key.kid])
-    header = {"alg": "ES256", "kid": key.kid, "typ": "at+jwt"}
+    private = private_key(shared, "ES256")
+    header = {"alg": "ES256", "kid": shared.kid("ES256"), "typ": "at+jwt"}
 
     assert verify(resigned(header, private), shared) == CLAIMS
     assert refuses(resigned(header | extra, private), shared)
@@ -468,16 +480,35 @@ def test_s02_a_header_with_a_member_missing_is_refused(shared, token, missing):
     assert refuses(f"{encode(short)}.{claims}.{signature}", shared)
 
 
+class NeverAsked:
+    """A key set that must not be read."""
+
+    def jwks(self) -> Mapping[str, Any]:
+        raise AssertionError("read")
+
+    def find(self, kid: str) -> Mapping[str, Any] | None:
+        raise AssertionError(kid)
+
+
 @pytest.mark.parametrize(
     "kid",
-    ["", "x" * 43, "../../etc/passwd", "x" * 42, "x" * 44, "x" * 43 + "\n", "é" * 43, None, 7, ["k"], "k' OR 1=1"],
+    ["", "../../etc/passwd", "x" * 42, "x" * 44, "x" * 43 + "\n", "é" * 43, "k' OR 1=1", None, 7, ["k"], {"k": 1}],
+    ids=str,
 )
-def test_s03_an_unknown_or_malformed_kid_is_refused(world, kid):
-    """A text that is no thumbprint is not even looked up; an unknown one costs no call."""
+def test_s03_a_kid_that_is_no_thumbprint_is_not_even_looked_up(kid):
+    """Paths, queries, other types: refused on sight."""
+    token = resigned({"alg": "ES256", "kid": kid, "typ": "at+jwt"}, ec.generate_private_key(ec.SECP256R1()))
+
+    with pytest.raises(Unauthenticated):
+        verify_jws(token, key_set=NeverAsked(), algorithms=ACCESS_TOKEN_ALGORITHMS, typ="at+jwt")
+
+
+def test_s03_an_unknown_kid_is_refused_without_a_call(world):
+    """The published keys were read a moment ago."""
     key_set = world.key_set()
     key_set.jwks()
     before = len(world.dynamodb.faults.calls)
-    token = resigned({"alg": "ES256", "kid": kid, "typ": "at+jwt"}, ec.generate_private_key(ec.SECP256R1()))
+    token = resigned({"alg": "ES256", "kid": "x" * 43, "typ": "at+jwt"}, ec.generate_private_key(ec.SECP256R1()))
 
     with pytest.raises(Unauthenticated):
         verify_jws(token, key_set=key_set, algorithms=ACCESS_TOKEN_ALGORITHMS, typ="at+jwt")
@@ -532,6 +563,24 @@ def test_s04_signatures_of_another_shape_are_refused(shared, token):
         assert refuses(f"{head}.{b64url(fake)}", shared)
 
 
+def test_s04_a_signature_without_its_leading_zero_is_refused(shared):
+    """63 bytes that are the same two numbers: the length itself is part of the format."""
+    head = ".".join(signed_text(shared, json.dumps(CLAIMS).encode()).split(".")[:2])
+    private = private_key(shared, "ES256")
+    signature = b""
+    while signature[32:33] != b"\0":  # one in 256 has a short s
+        signature = jws._sign(head.encode(), private)
+
+    assert verify(f"{head}.{b64url(signature)}", shared) == CLAIMS
+    assert refuses(f"{head}.{b64url(signature[:32] + signature[33:])}", shared)
+
+
+def test_a_genuine_token_over_four_kilobytes_is_refused(shared):
+    """The cap comes before anything is decoded; ours are far below."""
+    assert verify(signed_text(shared, json.dumps({"a": "x" * 2500}).encode()), shared)
+    assert refuses(signed_text(shared, json.dumps({"a": "x" * 3000}).encode()), shared)
+
+
 def test_s04_a_signature_has_one_spelling(shared, token):
     """Padding, the other alphabet, white space and stray low bits in the last character are refused."""
     head, _, signature = token.rpartition(".")
@@ -553,12 +602,9 @@ def test_s08_edited_claims_are_refused(shared, token):
 
 def signed_text(world: World, claims: bytes, header: bytes | None = None) -> str:
     """A token whose bytes are exactly these, with a genuine signature."""
-    ring = world.signing_keys.load()
-    key = next(key for key in ring.keys if key.alg == "ES256")
-    private = world.signer()._private(key, ring.wrapped[key.kid])
-    head = header or json.dumps({"alg": "ES256", "kid": key.kid, "typ": "at+jwt"}).encode()
+    head = header or json.dumps({"alg": "ES256", "kid": world.kid("ES256"), "typ": "at+jwt"}).encode()
     data = f"{b64url(head)}.{b64url(claims)}"
-    return f"{data}.{b64url(jws._sign(data.encode(), private))}"
+    return f"{data}.{b64url(jws._sign(data.encode(), private_key(world, 'ES256')))}"
 
 
 @pytest.mark.parametrize(

@@ -280,6 +280,8 @@ def test_r05_preparing_on_a_damaged_set_is_refused(world):
         {},
         {"purpose": "grant"},
         {"purpose": "grant", "connection": "con_a", "grant": "gra_a"},
+        {"purpose": "grant", "connection": "con_a", "token": "main"},
+        {"purpose": "grant", "grant": "gra_a", "token": "main"},
         {"purpose": "grant", "connection": "con_a", "grant": "gra_a", "token": "main", "more": "x"},
         {"purpose": "Grant", "connection": "con_a", "grant": "gra_a", "token": "main"},
         {"purpose": "branch", "connection": "con_a", "grant": "gra_a", "token": "main"},

@@ -282,6 +282,30 @@ def test_a_loser_reads_again_and_goes_on(sweeper, monkeypatch):
     assert len(sweeper.audited()) == 18
 
 
+def test_a_loser_never_overwrites_the_key_of_the_winner(sweeper, monkeypatch):
+    """The other sweeper made one key and died: ours adds the one that is missing and leaves the first alone."""
+    rival = Sweeper(sweeper.kms, sweeper.dynamodb)
+    load = sweeper.signing_keys.load
+
+    def load_and_lose() -> Any:
+        ring = load()
+        monkeypatch.undo()
+        sweeper.kms.faults.throttle(
+            "generate_data_key_pair_without_plaintext", when=lambda request: request["KeyPairSpec"] == "RSA_2048"
+        )
+        with pytest.raises(StoreUnavailable):
+            rival.ensure()
+        return ring
+
+    monkeypatch.setattr(sweeper.signing_keys, "load", load_and_lose)
+    changed = sweeper.ensure()
+
+    assert actions(changed).count("signing_key.published") == 1
+    assert [len(sweeper.keys(alg)) for alg in ("ES256", "RS256")] == [1, 1]
+    audited = [item["details"]["M"] for item in sweeper.dynamodb.dump("audit") if "kid" in item["details"]["M"]]
+    assert {details["kid"]["S"] for details in audited} == {key.kid for key in sweeper.signing_keys.public()}
+
+
 @pytest.mark.parametrize("lost", ["lose_acknowledgement", "retry_silently"])
 def test_a_lost_acknowledgement_changes_nothing_twice(sweeper, lost):
     """The transaction is repeated under its request token."""

@@ -76,15 +76,14 @@ class DynamoBranchKeys:
         """
         self._remembered.pop(key.bucket, None)
         item = to_item(key)
+        version, newest = version_key(key.bucket, key.version), newest_key(key.bucket)
+        # The version's own condition holds even when the pointer was lost: what a version sealed must open for ever.
+        condition, values = "#version = :previous", {":previous": key.version - 1}
+        if key.version == 1:
+            condition, values = "attribute_not_exists(#pk)", {}
         writes = [
-            self._table.to_put(
-                key_item(version_key(key.bucket, key.version)) | item, condition="attribute_not_exists(#pk)"
-            ),
-            self._table.to_put(
-                key_item(newest_key(key.bucket)) | item,
-                condition="attribute_not_exists(#pk) OR #version = :previous",
-                values={":previous": key.version - 1},
-            ),
+            self._table.to_put(key_item(version) | item, condition="attribute_not_exists(#pk)"),
+            self._table.to_put(key_item(newest) | item, condition=condition, values=values),
         ]
         try:
             self._table.transact([*writes, *audit_writes(self._audit, audit)])
