@@ -18,6 +18,7 @@ from typing import Any
 import botocore.config
 import botocore.session
 
+from local.bootstrap import CERTIFICATES
 from local.children import Children, require_free
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,7 +68,7 @@ def environment(endpoint_url: str) -> dict[str, str]:
 def _build_environment(endpoint_url: str) -> dict[str, str]:
     """The same with the caller's own settings (proxies, package indexes, caches), for building needs packages."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return ours | environment(endpoint_url) | {"LAYER_PLATFORM": "native"}
+    return CERTIFICATES | ours | environment(endpoint_url) | {"LAYER_PLATFORM": "native"}
 
 
 def client(service: str, endpoint_url: str, *, read_timeout: int = 60) -> Any:

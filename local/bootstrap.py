@@ -26,6 +26,8 @@ TOOLS = ROOT / ".local" / "tools"
 LOG = ROOT / ".local" / "bootstrap.log"
 REQUIREMENTS = ROOT / "requirements-dev.txt"
 NODE = ROOT / "tests" / "node"
+# Behind a proxy that signs for itself, only the system's own certificates know it; uv has others by default.
+CERTIFICATES = {"UV_SYSTEM_CERTS": "1"} if Path("/etc/ssl/certs/ca-certificates.crt").exists() else {}
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -67,13 +69,16 @@ def environment(uv: str) -> None:
 
 
 def make_venv(uv: str) -> None:
-    """Let uv find Python 3.13 or fetch it; where it cannot fetch, pyenv may build it."""
-    if runs([uv, "venv", "--quiet", "--clear", "--python", "3.13", str(VENV)]):
+    """Let uv find Python 3.13 or fetch it; where it can do neither, pyenv may have it or build it."""
+    venv = [uv, "venv", "--quiet", "--clear", "--python"]
+    if runs([*venv, "3.13", str(VENV)]):
         return
-    if shutil.which("pyenv") and runs(["pyenv", "install", "--skip-existing", "3.13"]):
-        prefix = subprocess.run(["pyenv", "prefix", "3.13"], capture_output=True, text=True, check=False).stdout.strip()
-        if runs([uv, "venv", "--quiet", "--clear", "--python", f"{prefix}/bin/python", str(VENV)]):
-            return
+    pyenv = shutil.which("pyenv") or shutil.which("pyenv", path=str(Path.home() / ".pyenv" / "bin"))
+    for prepare in (["prefix", "3.13"], ["install", "--skip-existing", "3.13"]) if pyenv else ():
+        if runs([str(pyenv), *prepare]):
+            found = subprocess.run([str(pyenv), "prefix", "3.13"], capture_output=True, text=True, check=False)
+            if runs([*venv, f"{found.stdout.strip()}/bin/python", str(VENV)]):
+                return
     raise Missing(f"Python 3.13 is missing and could not be fetched: install it and try again ({LOG} says more).")
 
 
@@ -81,8 +86,8 @@ def find_uv() -> str:
     """A uv that works: the one on the PATH, ours, or a new one in a private environment of its own."""
     ours = TOOLS / "bin" / "uv"
     for candidate in (shutil.which("uv"), str(ours)):
-        # Version managers leave shims that exist and do not run.
-        if candidate and succeeds(candidate, "--version"):
+        # Version managers leave shims that run in some folders only; builds happen in others.
+        if candidate and succeeds(candidate, "--version", cwd=Path("/")):
             return candidate
     with Step("uv"):
         # A private environment, for the system's pip may be managed by the system (PEP 668) or not be there.
@@ -174,7 +179,7 @@ def runs(command: list[str], *, cwd: Path = ROOT, env: dict[str, str] | None = N
             done = subprocess.run(
                 command,
                 cwd=cwd,
-                env={**os.environ, **(env or {})},
+                env={**CERTIFICATES, **os.environ, **(env or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -186,10 +191,10 @@ def runs(command: list[str], *, cwd: Path = ROOT, env: dict[str, str] | None = N
     return done.returncode == 0
 
 
-def succeeds(*command: str | Path) -> bool:
+def succeeds(*command: str | Path, cwd: Path = ROOT) -> bool:
     """True when a quick command runs and succeeds; says nothing anywhere."""
     try:
-        done = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, timeout=60, check=False)
+        done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0

@@ -17,7 +17,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -108,7 +108,7 @@ def _run(options: argparse.Namespace, stack: ExitStack) -> None:
     stack.callback((state / "stack.json").unlink, missing_ok=True)
     for file in filter(None, (state / "stack.json", options.ready_file)):
         _write_private(file, json.dumps(facts, indent=2) + "\n")
-    _say_ready(facts, app=app, seconds=time.monotonic() - started, state=state)
+    _say_ready(facts, routes, app=app, seconds=time.monotonic() - started, state=state)
     if not options.once:
         _watch(children)
 
@@ -140,22 +140,23 @@ def _facts(
     }
 
 
-def _say_ready(facts: dict[str, Any], *, app: DemoApp, seconds: float, state: Path) -> None:
+def _say_ready(facts: dict[str, Any], routes: Mapping[str, str], *, app: DemoApp, seconds: float, state: Path) -> None:
+    """What to open and what to try next."""
     api = facts["api_url"]
     console.print(
         f"\n[bold]Grantkeeper is up[/bold] ({seconds:.0f} s). Open [bold]{app.url}[/bold] and sign in as ada.\n"
     )
     rows = {
         "API": api,
-        "API description": f"{api}/docs",
-        "Admin console": facts["console_url"],
+        "API description": f"{api}/docs" if "GET /docs" in routes else "",
+        "Admin console": facts["console_url"] if any("/console" in route for route in routes) else "",
         "Demo application": f"{app.url}  (client {facts['client_id']})",
         "Demo provider": facts["demo_provider_url"],
         "Operator's API key": facts["admin_api_key"],
         "Client's API key": facts["client_api_key"],
         "All of this": str(_relative(state / "stack.json")),
     }
-    for name, value in rows.items():
+    for name, value in ((name, value) for name, value in rows.items() if value):
         console.print(f"  {name:<20}{value}", soft_wrap=True)
     console.print("\nNext:", soft_wrap=True)
     for command in (
