@@ -13,7 +13,7 @@ from grantkeeper.edge import cookies
 from grantkeeper.edge.bugs import report_bugs
 from grantkeeper.edge.http import App, Request, Response, see_other
 from grantkeeper.edge.pages import Choice, chooser_page, error_page
-from grantkeeper.errors import BadRequest, GrantkeeperError
+from grantkeeper.errors import BadRequest, GrantkeeperError, TooManyRequests
 from grantkeeper.providers.record import Provider
 from grantkeeper.services.authorize import Redirect, authorize
 from grantkeeper.services.start_connect import start_connect
@@ -23,6 +23,7 @@ logger = Logger()
 app = App(on_error=report_bugs(logger))
 app_wiring = wiring.from_environment(os.environ)
 
+TRIPS_PER_MINUTE = 120  # started from one address; an office behind one address stays well below
 MAX_QUERY = 6 * 1024  # what a POST may carry over into a URL; API Gateway takes 10 KiB of headers in all
 
 
@@ -30,7 +31,10 @@ MAX_QUERY = 6 * 1024  # what a POST may carry over into a URL; API Gateway takes
 def get_authorize(request: Request) -> Response:
     """RFC 6749 section 3.1."""
     binding = cookies.binding_for_trip(request.cookies, issuer=app_wiring.issuer)
+    now = int(time.time())
     try:
+        if "provider" in request.query:  # the chooser writes nothing
+            _count_trip(request, now=now)
         answer = authorize(
             request.query,
             browser_hash=binding.browser_hash,
@@ -39,7 +43,7 @@ def get_authorize(request: Request) -> Response:
             authorization_requests=app_wiring.authorization_requests,
             catalog=app_wiring.catalog,
             provider_items=app_wiring.provider_items,
-            now=int(time.time()),
+            now=now,
         )
     except GrantkeeperError as error:
         return _error(error, request)
@@ -71,7 +75,9 @@ def post_authorize(request: Request) -> Response:
 def get_connect(request: Request) -> Response:
     """Follow a connect link; as often as it takes until one trip comes back."""
     binding = cookies.binding_for_trip(request.cookies, issuer=app_wiring.issuer)
+    now = int(time.time())
     try:
+        _count_trip(request, now=now)
         catalog = app_wiring.catalog
         started = start_connect(
             ticket=request.path_params.get("ticket", ""),
@@ -81,7 +87,7 @@ def get_connect(request: Request) -> Response:
             catalog=catalog,
             credentials=app_wiring.public_credentials,
             issuer=app_wiring.issuer,
-            now=int(time.time()),
+            now=now,
         )
     except GrantkeeperError as error:
         return _error(error, request)
@@ -92,6 +98,17 @@ def get_connect(request: Request) -> Response:
 def head_connect(_: Request) -> Response:
     """A link preview: starts nothing, binds nothing."""
     return Response(200)
+
+
+def _count_trip(request: Request, *, now: int) -> None:
+    """
+    Keep one address from filling the table with trips.
+
+    The address is the gateway's, no header's (W-10). When it cannot be counted the trip could not be stored either.
+    """
+    wait = app_wiring.rate_limits.hit(f"trip#{request.source_ip}", limit=TRIPS_PER_MINUTE, window=60, now=now)
+    if wait:
+        raise TooManyRequests("Too many attempts. Wait a minute.", retry_after=wait)
 
 
 def _choice(request: Request, provider: Provider) -> Choice:
@@ -112,7 +129,8 @@ def _bound(binding: cookies.BrowserBinding, provider: Provider) -> tuple[str, ..
 
 def _error(error: GrantkeeperError, request: Request) -> Response:
     """People see this, so it is a page; and nothing is redirected anywhere."""
-    return error_page(error.detail, status=error.status, title=error.title, request_id=request.request_id)
+    page = error_page(error.detail, status=error.status, title=error.title, request_id=request.request_id)
+    return page if error.retry_after is None else page.with_headers(retry_after=str(error.retry_after))
 
 
 handler = app

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from functools import cache
 from typing import Any
 
@@ -13,7 +14,7 @@ from grantkeeper.model import AuditEvent, Client, Identity, SigningKey, User
 from grantkeeper.ports import SigningKeyRing
 from tests.doubles.aws import ENVIRONMENT, InMemoryAws, memory_wiring
 from tests.doubles.kms import VAULT_KEY_ARN, InMemoryKms
-from tests.doubles.provider import NOON
+from tests.doubles.provider import NOON, FakeProvider
 
 ISSUER = ENVIRONMENT["ISSUER"]
 REDIRECT_URI = "https://app.example.com/callback"
@@ -72,6 +73,21 @@ def deployment(**environment: str) -> Any:
 def register(wiring: Any, client: Client) -> None:
     """Register or change a client."""
     wiring.clients.put(client, audit=audit_event("client.changed"))
+
+
+def register_provider(wiring: Any, provider: FakeProvider, **changes: Any) -> None:
+    """Register a provider as an operator does, with its secret in Parameter Store, and put it behind the port."""
+    record = json.loads(json.dumps(asdict(provider.record(**changes))))
+    parameter = f"/grantkeeper/providers/{provider.id}"
+    wiring.secrets.put(parameter, provider.client_secret)
+    wiring.provider_items.put(
+        provider.id,
+        record={name: value for name, value in record.items() if name != "id"},
+        registrations=[{"client_id": provider.client_id, "secret_parameter": parameter, "state": "active"}],
+        disabled=False,
+        audit=audit_event("provider.changed"),
+    )
+    wiring.__dict__["provider_http"] = provider
 
 
 def provision(wiring: Any, user: User = ALICE, *, issuer: str = "https://idp.example", subject: str = "alice") -> None:
