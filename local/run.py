@@ -104,7 +104,7 @@ def _run(options: argparse.Namespace, stack: ExitStack) -> None:
     with _step("Make signing and branch keys"):
         seed.make_keys(aws.client("lambda", url, read_timeout=90), functions[_sweeper(functions)])
 
-    facts = _facts(deployed, seeded, url=url, public_url=public_url, demo_url=demo_url, app=app)
+    facts = _facts(deployed, seeded, state=state, url=url, public_url=public_url, demo_url=demo_url, app=app)
     stack.callback((state / "stack.json").unlink, missing_ok=True)
     for file in filter(None, (state / "stack.json", options.ready_file)):
         _write_private(file, json.dumps(facts, indent=2) + "\n")
@@ -114,11 +114,12 @@ def _run(options: argparse.Namespace, stack: ExitStack) -> None:
 
 
 def _facts(
-    deployed: aws.Deployed, seeded: seed.Seeded, *, url: str, public_url: str, demo_url: str, app: DemoApp
+    deployed: aws.Deployed, seeded: seed.Seeded, *, state: Path, url: str, public_url: str, demo_url: str, app: DemoApp
 ) -> dict[str, Any]:
     """What `.local/stack.json` says of the running stack: keys included, so the file is the owner's alone."""
     return {
         "pid": os.getpid(),
+        "state_dir": str(state.resolve()),
         "api_url": public_url,
         "console_url": f"{public_url}/console",
         "demo_app_url": app.url,
