@@ -104,15 +104,6 @@ class InMemoryAws:
         return InMemoryKms()
 
 
-class MemoryWiring(Wiring):
-    """The real wiring: the real stores, vault and signer, over clients in memory."""
-
-    @cached_property
-    def aws(self) -> Any:
-        """The clients; two wirings may share them, as two execution environments do."""
-        return InMemoryAws()
-
-
 def memory_wiring(*, aws: InMemoryAws | None = None, **environment: str) -> Any:
     """
     Wire the product over doubles.
@@ -124,7 +115,6 @@ def memory_wiring(*, aws: InMemoryAws | None = None, **environment: str) -> Any:
     Returns:
         A `Wiring`; `wiring.aws.dynamodb.faults` and its neighbours make things go wrong.
     """
-    wiring = MemoryWiring({**ENVIRONMENT, **environment})
-    if aws is not None:
-        wiring.__dict__["aws"] = aws
+    wiring = Wiring({**ENVIRONMENT, **environment})
+    wiring.__dict__["aws"] = InMemoryAws() if aws is None else aws  # before any thread can ask for it
     return wiring

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import urllib3.util.url  # noqa: F401 - see above
 
-from collections.abc import Mapping  # isort: skip
-from functools import cached_property  # isort: skip
-from typing import TYPE_CHECKING, Any  # isort: skip
+# isort: split
+import threading
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-import botocore.config  # isort: skip
-import botocore.session  # isort: skip
+import botocore.config
+import botocore.session
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -35,6 +37,8 @@ class Aws:
     def __init__(self, env: Mapping[str, str]) -> None:
         """Args: env: AWS_ENDPOINT_URL (local run only); region and credentials are botocore's own to find."""
         self._endpoint_url = env.get("AWS_ENDPOINT_URL")
+        self._session = botocore.session.Session()
+        self._lock = threading.Lock()
         self._region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION")
 
     @cached_property
@@ -67,10 +71,6 @@ class Aws:
         client: EventBridgeClient = self._client("events")
         return client
 
-    @cached_property
-    def _session(self) -> Any:
-        return botocore.session.Session()
-
     def _client(self, service: str, *, read_timeout: int = READ_TIMEOUT, attempts: int = ATTEMPTS) -> Any:
         config = botocore.config.Config(
             connect_timeout=CONNECT_TIMEOUT,
@@ -79,6 +79,7 @@ class Aws:
             tcp_keepalive=True,
             max_pool_connections=32,
         )
-        return self._session.create_client(
-            service, region_name=self._region, endpoint_url=self._endpoint_url, config=config
-        )
+        with self._lock:  # a batch's threads may ask at once, and a botocore session makes one client at a time
+            return self._session.create_client(
+                service, region_name=self._region, endpoint_url=self._endpoint_url, config=config
+            )

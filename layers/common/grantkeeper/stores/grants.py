@@ -106,7 +106,7 @@ class DynamoGrants:
         write_id, and that is success. A revoke in between is looked for first: revoked is final.
         """
         try:
-            self._table.put(
+            replaced = self._table.put(
                 grant_item(successor, due_shards=self._due_shards),
                 condition="#generation = :before AND #status <> :revoked",
                 values={":before": successor.generation - 1, ":revoked": "revoked"},
@@ -114,6 +114,8 @@ class DynamoGrants:
             )
         except ConditionFailed as failure:
             return _not_written(failure.item, successor)
+        if _is(replaced, "status", {"S": "needs_reauth"}):
+            self._mirror_recovery(successor)
         return Saved("saved", successor)
 
     def keep_for_revocation(self, successor: Grant) -> bool:
@@ -151,6 +153,26 @@ class DynamoGrants:
         except ConditionFailed as failure:
             return _is(failure.item, "sealed", {"B": sealed})
         return True
+
+    def _mirror_recovery(self, saved: Grant) -> None:
+        """
+        Tell META that a grant declared dead answered after all: a late holder brought its successor.
+
+        The save itself carries cause and actor into the trail. Best effort: the grant's status is the authority.
+        """
+        with contextlib.suppress(ConditionFailed, StoreUnavailable):
+            self._table.update(
+                keys.connection(saved.connection_id),
+                "SET #status = :active, #updated_at = :now, #list_sk = :order, #write_id = :write_id REMOVE #reason",
+                condition="#status = :needs_reauth",
+                values={
+                    ":active": "active",
+                    ":needs_reauth": "needs_reauth",
+                    ":now": saved.refreshed_at,
+                    ":order": list_key("active", saved.service, saved.connection_id),
+                    ":write_id": new_write_id(),
+                },
+            )
 
     # --- marks ---
 

@@ -131,9 +131,17 @@ class Table:
         condition: str | None = None,
         values: Mapping[str, Any] | None = None,
         budget: float = BUDGET,
-    ) -> None:
-        """Put an item. Raises `ConditionFailed` with what stood there."""
-        call(self.client.put_item, budget=budget, Item=item, **self.request(condition=condition, values=values))
+    ) -> Item | None:
+        """
+        Put an item and return the one it replaced, if any; None as well when a lost answer was asked for again.
+
+        Raises:
+            ConditionFailed: With what stood there.
+        """
+        request = self.request(condition=condition, values=values)
+        answer = call(self.client.put_item, budget=budget, Item=item, ReturnValues="ALL_OLD", **request)
+        replaced: Item | None = answer.get("Attributes")
+        return replaced
 
     def update(
         self,
