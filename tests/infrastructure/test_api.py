@@ -24,7 +24,11 @@ ROUTES = {
         "GET /connect/{ticket}",
         "HEAD /connect/{ticket}",
     },
-    "CallbackFunction": {"GET /oauth2/callback/{provider}", "POST /oauth2/callback/{provider}"},
+    "CallbackFunction": {
+        "GET /oauth2/callback/{provider}",
+        "POST /oauth2/callback/{provider}",
+        "HEAD /oauth2/callback/{provider}",
+    },
     "SessionFunction": {
         "POST /oauth2/token",
         "OPTIONS /oauth2/token",
@@ -35,6 +39,7 @@ ROUTES = {
         "POST /oauth2/userinfo",
         "OPTIONS /oauth2/userinfo",
         "GET /oauth2/end-session",
+        "POST /oauth2/end-session",
     },
     "ConnectionsFunction": {
         "POST /v1/connect-sessions",
@@ -45,12 +50,14 @@ ROUTES = {
         "POST /v1/connections",
         "OPTIONS /v1/connections",
         "GET /v1/connections/stats",
+        "OPTIONS /v1/connections/stats",
         "GET /v1/connections/{id}",
         "DELETE /v1/connections/{id}",
         "OPTIONS /v1/connections/{id}",
         "GET /v1/status",
         "OPTIONS /v1/status",
         "GET /v1/audit",
+        "OPTIONS /v1/audit",
     },
     "RefreshFunction": {
         "GET /v1/connections/{id}/token",

@@ -159,10 +159,10 @@ def test_audit_entries_are_added_and_never_changed(partition):
 
 
 def test_sessions_are_out_of_reach_of_functions_that_do_not_keep_them():
-    """Refresh-token families belong to sign-in; the others see their own rate windows."""
+    """Refresh-token families belong to sign-in; the API of connections asks who is signed in at a client."""
     reach = who_may(READ | WRITE, "RequestsTable", "SESSION#family")
 
-    assert reach == {"CallbackFunction", "ConnectionsFunction", "SessionFunction"}
+    assert reach == {"ConnectionsFunction", "SessionFunction"}
 
 
 def test_provider_secrets_are_read_by_those_who_call_providers():
