@@ -16,6 +16,7 @@ from grantkeeper.edge.http import App, Request, Response, json_response, problem
 from grantkeeper.edge.oauth_clients import authenticate_client
 from grantkeeper.edge.pages import error_page, notice_page
 from grantkeeper.errors import BadRequest, GrantkeeperError, OAuthError
+from grantkeeper.model import Client
 from grantkeeper.services.end_session import end_session
 from grantkeeper.services.exchange_code import exchange_code
 from grantkeeper.services.introspect import introspect
@@ -40,7 +41,7 @@ def post_revoke(request: Request) -> Response:
 
     def answer() -> Response:
         form = _form(request)
-        client = authenticate_client(form, request.headers, clients=app_wiring.clients)
+        client = _client(form, request)
         revoke_token(
             form,
             client=client,
@@ -59,7 +60,7 @@ def post_revoke(request: Request) -> Response:
 def post_introspect(request: Request) -> Response:
     """RFC 7662; for servers, so without CORS."""
     form = _form(request)
-    client = authenticate_client(form, request.headers, clients=app_wiring.clients)
+    client = _client(form, request)
     answer = introspect(
         form,
         client=client,
@@ -119,7 +120,7 @@ def _token(request: Request) -> Mapping[str, Any]:
     grant_type = form.get("grant_type")
     if not grant_type:
         raise OAuthError("invalid_request", "The parameter grant_type is missing.")
-    client = authenticate_client(form, request.headers, clients=app_wiring.clients)
+    client = _client(form, request)
     if grant_type == "authorization_code":
         return exchange_code(
             form,
@@ -144,6 +145,18 @@ def _token(request: Request) -> Mapping[str, Any]:
             request_id=request.request_id,
         )
     raise OAuthError("unsupported_grant_type", "Use authorization_code or refresh_token.")
+
+
+def _client(form: Mapping[str, str], request: Request) -> Client:
+    issuer = app_wiring.issuer
+    return authenticate_client(
+        form,
+        request.headers,
+        clients=app_wiring.clients,
+        audiences=(issuer, f"{issuer}/oauth2/token"),
+        used_assertions=app_wiring.rate_limits,
+        now=_now(),
+    )
 
 
 def _form(request: Request) -> Mapping[str, str]:

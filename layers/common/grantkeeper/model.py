@@ -92,6 +92,7 @@ class Client:
     sign_up: Literal["open", "invited", "domains"] = "open"
     sign_up_domains: tuple[str, ...] = ()
     id_token_signed_response_alg: Literal["RS256", "ES256"] = "RS256"
+    jwks: tuple[Mapping[str, Any], ...] = ()  # public keys of a `private_key_jwt` client, several while one rotates
     resources: tuple[str, ...] = ()  # APIs of the team its users' access tokens may be for (RFC 8707)
     status: Literal["active", "disabled"] = "active"
 

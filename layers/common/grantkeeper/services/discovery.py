@@ -10,7 +10,8 @@ from grantkeeper.ports import Providers
 from grantkeeper.providers.catalog import Catalog
 from grantkeeper.services.signin_request import PROMPTS
 
-_CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post"]
+_CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+_ASSERTION_ALGORITHMS = ["ES256", "RS256", "PS256"]  # of edge.client_assertions; a test compares the two
 
 
 def authorization_server_metadata(issuer: str) -> Mapping[str, Any]:
@@ -29,6 +30,9 @@ def authorization_server_metadata(issuer: str) -> Mapping[str, Any]:
         "revocation_endpoint_auth_methods_supported": ["none", *_CLIENT_AUTHENTICATION],
         "introspection_endpoint": f"{issuer}/oauth2/introspect",
         "introspection_endpoint_auth_methods_supported": _CLIENT_AUTHENTICATION,
+        "token_endpoint_auth_signing_alg_values_supported": _ASSERTION_ALGORITHMS,
+        "revocation_endpoint_auth_signing_alg_values_supported": _ASSERTION_ALGORITHMS,
+        "introspection_endpoint_auth_signing_alg_values_supported": _ASSERTION_ALGORITHMS,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         "request_parameter_supported": False,
