@@ -14,9 +14,15 @@ from joserfc.jwk import ECKey, OctKey
 from grantkeeper import ids
 from grantkeeper.api_key_format import ApiKeyText, new_api_key
 from grantkeeper.edge.http import Request
-from grantkeeper.edge.principals import PrincipalCache, authenticate, require_scope
+from grantkeeper.edge.principals import (
+    PrincipalCache,
+    authenticate,
+    require_live_session,
+    require_recent_sign_in,
+    require_scope,
+)
 from grantkeeper.errors import BadRequest, GrantkeeperError, InsufficientScope, StoreUnavailable, Unauthenticated
-from grantkeeper.model import ApiKey
+from grantkeeper.model import ApiKey, Principal, Session
 from tests.doubles.deployment import ALICE, ISSUER, PUBLIC_CLIENT, audit_event, deployment, register
 from tests.doubles.provider import NOON
 
@@ -314,3 +320,57 @@ def test_l06_refusals_quote_no_credential(wiring):
             who(wiring, **headers)
         assert "y" * 40 not in repr(error.value) + str(error.value.extensions)
         assert ids.digest("y" * 40) not in repr(error.value)
+
+
+USER = Principal("user", frozenset({"account:write"}), client_id="spa", sub=ALICE.sub, sid="sid_one")
+KEY = Principal("api_key", frozenset({"account:write"}), client_id="backend", key_id="k")
+
+
+def open_session(wiring: Any, *, age: int = 0) -> None:
+    session = Session(
+        family="fam_one",
+        sid="sid_one",
+        sub=ALICE.sub,
+        client_id="spa",
+        scopes=("openid",),
+        provider="example",
+        created_at=NOON - age,
+        expires_at=NOON + 1000,
+        idle_expires_at=NOON + 1000,
+        current_hash="h",
+    )
+    assert wiring.sessions.create(session, audit=audit_event("user.signed_in"))
+
+
+def test_s09_s24_revoked_session_is_refused_at_once(wiring):
+    """Where a route looks it up, although the token still verifies."""
+    open_session(wiring)
+    assert require_live_session(USER, sessions=wiring.sessions, now=NOON).sid == "sid_one"
+    wiring.sessions.revoke("fam_one", audit=audit_event("session.revoked"))
+
+    with pytest.raises(Unauthenticated):
+        require_live_session(USER, sessions=wiring.sessions, now=NOON)
+
+
+def test_session_of_another_client_does_not_count(wiring):
+    """A sid is one client's."""
+    open_session(wiring)
+
+    with pytest.raises(Unauthenticated):
+        require_live_session(replace(USER, client_id="backend"), sessions=wiring.sessions, now=NOON)
+
+
+def test_api_key_has_no_session(wiring):
+    """Nothing to look up."""
+    assert require_live_session(KEY, sessions=wiring.sessions, now=NOON) is None
+
+
+def test_t11_sensitive_actions_need_a_recent_sign_in(wiring):
+    """Fifteen minutes, and never by a key."""
+    open_session(wiring, age=900)
+    require_recent_sign_in(USER, sessions=wiring.sessions, now=NOON)
+
+    for principal, now in ((USER, NOON + 1), (KEY, NOON)):
+        with pytest.raises(Unauthenticated) as error:
+            require_recent_sign_in(principal, sessions=wiring.sessions, now=now)
+        assert error.value.extensions["error"] == "reauthentication_required"

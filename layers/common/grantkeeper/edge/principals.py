@@ -18,13 +18,14 @@ from grantkeeper import ids
 from grantkeeper.api_key_format import PREFIX, ApiKeyText, parse_api_key
 from grantkeeper.edge.http import Request
 from grantkeeper.errors import BadRequest, InsufficientScope, Unauthenticated
-from grantkeeper.model import ALL_SCOPES, ApiKey, Principal
-from grantkeeper.ports import ApiKeys, Clients, KeySet
+from grantkeeper.model import ALL_SCOPES, ApiKey, Principal, Session
+from grantkeeper.ports import ApiKeys, Clients, KeySet, Sessions
 from grantkeeper.services.scopes import OPERATOR_SCOPES
-from grantkeeper.services.verify_token import verify_access_token
+from grantkeeper.services.verify_token import live_session, verify_access_token
 
 CACHE_SECONDS = 30
 CACHE_SIZE = 1024
+RECENT = 15 * 60  # seconds
 _NO_SUCH_KEY = ids.digest("an unknown key costs the same comparison")
 
 
@@ -93,6 +94,38 @@ def require_scope(principal: Principal, scope: str) -> None:
     """
     if scope not in principal.scopes:
         raise InsufficientScope(f"The scope {scope} is needed.", scope=scope)
+
+
+def require_live_session(principal: Principal, *, sessions: Sessions, now: int) -> Session | None:
+    """
+    Look a user's session up, where a token alone is not enough: signed out is signed out at once (S-09, S-24).
+
+    Returns:
+        The session; None for an API key, which has none.
+
+    Raises:
+        Unauthenticated: The session was revoked or is over.
+        StoreUnavailable: It cannot be known now.
+    """
+    if principal.kind != "user":
+        return None
+    claims = {"sub": principal.sub, "sid": principal.sid, "client_id": principal.client_id}
+    session = live_session(claims, sessions=sessions, now=now)
+    if session is None:
+        _refuse()
+    return session
+
+
+def require_recent_sign_in(principal: Principal, *, sessions: Sessions, now: int) -> None:
+    """
+    Let through a user who signed in at most 15 minutes ago: for keys and identities (T-11).
+
+    Raises:
+        Unauthenticated: An API key, or an older sign-in; `error` is `reauthentication_required`.
+    """
+    session = require_live_session(principal, sessions=sessions, now=now)
+    if session is None or now - session.created_at > RECENT:
+        raise Unauthenticated("Sign in again for this.", error="reauthentication_required")
 
 
 def _bearer(request: Request) -> str | None:
