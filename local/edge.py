@@ -12,7 +12,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -30,15 +30,20 @@ class Edge(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, report: Callable[[str, str], None] | None = None) -> None:
         """
         Take the port.
+
+        Args:
+            port: 0 for any.
+            report: Told of a function that failed: its name and what the Lambda API says, for a log.
 
         Raises:
             OSError: Somebody else has it.
         """
         super().__init__(("127.0.0.1", port), _Handler)
         self.port: int = self.server_address[1]
+        self._report = report or (lambda _function, _error: None)
         self._api_id = ""
         self._routes: Mapping[str, str] = {}
         self._lambda: Any = None
@@ -55,16 +60,19 @@ class Edge(ThreadingHTTPServer):
         if found is None:
             return message(404, "Not Found")
         built = event(call, found, api_id=self._api_id, domain=f"localhost:{self.port}", now=time.time())
+        function = self._routes[found.route_key]
         try:
-            response = self._lambda.invoke(FunctionName=self._routes[found.route_key], Payload=json.dumps(built))
+            response = self._lambda.invoke(FunctionName=function, Payload=json.dumps(built))
             payload = json.loads(response["Payload"].read() or b"null")
-        except (ClientError, BotoCoreError, ValueError):
+        except (ClientError, BotoCoreError, ValueError) as error:
+            self._report(function, str(error))
             return message(503, "Service Unavailable")  # throttled, gone, or over 30 s
-        if response.get("FunctionError"):
-            return message(500, "Internal Server Error")
         try:
+            if response.get("FunctionError"):
+                raise ValueError(json.dumps(payload))
             return answer(payload)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError) as error:
+            self._report(function, str(error))
             return message(500, "Internal Server Error")
 
 

@@ -17,7 +17,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -63,9 +63,11 @@ def _run(options: argparse.Namespace, stack: ExitStack) -> None:
         _require(tool)
     overlays = providers.overlays(options.providers)
 
-    edge = _listen(options.port)
+    logs = _directory(state / "logs")
+    errors = stack.enter_context((logs / "errors.log").open("w", buffering=1))
+    edge = _listen(options.port, report=lambda function, error: print(f"{function}: {error}", file=errors))
     stack.callback(edge.server_close)
-    children = Children(_directory(state / "logs"))
+    children = Children(logs)
     stack.callback(_stop_children, children)
     public_url = f"http://localhost:{edge.port}"
 
@@ -175,11 +177,11 @@ def _watch(children: Children) -> None:
     raise LocalRunError(f"The {name} ended by itself:\n{children.tail(name)}")
 
 
-def _listen(port: int) -> Edge:
+def _listen(port: int, *, report: Callable[[str, str], None]) -> Edge:
     if port:
         require_free(port, "the API", "--port (make run PORT=…)")
     try:
-        return Edge(port or free_port())
+        return Edge(port or free_port(), report=report)
     except OSError as error:
         raise LocalRunError(f"Port {port} cannot be used: {error.strerror}.") from None
 

@@ -58,8 +58,6 @@ def drop(tables: Tables) -> None:
 @functools.cache
 def definitions() -> Mapping[str, Mapping[str, Any]]:
     """CreateTable arguments without the name: keys and indexes; TTL, streams and encryption do not matter here."""
-    if not TEMPLATE.exists():
-        return _FALLBACK
     resources = load_template(TEMPLATE)["Resources"]
     return {key: _create_arguments(resources[logical_id]["Properties"]) for key, logical_id in LOGICAL_IDS.items()}
 
@@ -89,43 +87,3 @@ def _short_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[s
 
 
 _CloudFormationLoader.add_multi_constructor("!", _short_form)
-
-
-def _table(attributes: Mapping[str, str], **indexes: tuple[str, str, Mapping[str, Any]]) -> dict[str, Any]:
-    table: dict[str, Any] = {
-        "AttributeDefinitions": [{"AttributeName": n, "AttributeType": t} for n, t in attributes.items()],
-        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        "BillingMode": "PAY_PER_REQUEST",
-    }
-    if indexes:
-        table["GlobalSecondaryIndexes"] = [
-            {
-                "IndexName": name,
-                "KeySchema": [
-                    {"AttributeName": hash_key, "KeyType": "HASH"},
-                    {"AttributeName": range_key, "KeyType": "RANGE"},
-                ],
-                "Projection": projection,
-            }
-            for name, (hash_key, range_key, projection) in indexes.items()
-        ]
-    return table
-
-
-_FALLBACK: Mapping[str, Mapping[str, Any]] = {
-    "grants": _table(
-        {"pk": "S", "sk": "S", "due_shard": "S", "due_at": "N", "list_pk": "S", "list_sk": "S"},
-        due=(
-            "due_shard",
-            "due_at",
-            {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["provider", "generation"]},
-        ),
-        list=("list_pk", "list_sk", {"ProjectionType": "ALL"}),
-    ),
-    "requests": _table({"pk": "S", "sk": "S"}),
-    "audit": _table(
-        {"pk": "S", "sk": "S", "day_pk": "S", "day_sk": "S", "actor_pk": "S", "actor_sk": "S"},
-        day=("day_pk", "day_sk", {"ProjectionType": "ALL"}),
-        actor=("actor_pk", "actor_sk", {"ProjectionType": "KEYS_ONLY"}),
-    ),
-}
