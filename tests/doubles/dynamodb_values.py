@@ -67,7 +67,7 @@ def normal(value: Value) -> Value:  # noqa: PLR0911 - one branch per type
             return {"NULL": True}
         case "L" if isinstance(content, list | tuple):
             return {"L": [normal(v) for v in content]}
-        case "M" if isinstance(content, dict):
+        case "M" if isinstance(content, dict) and "" not in content:
             return {"M": {k: normal(v) for k, v in content.items()}}
         case "SS" | "NS" | "BS" if isinstance(content, list | tuple | set):
             return {kind: _normal_set(kind, list(content))}

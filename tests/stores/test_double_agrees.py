@@ -346,6 +346,7 @@ def test_the_index_is_sparse_ordered_and_projected(both: Any) -> None:
         {"pk": {"S": "p"}, "sk": {"S": "s"}, "letters": {"SS": ["a", "a"]}},
         {"pk": {"S": "p"}, "sk": {"S": "s"}, "amount": {"N": "1" * 39}},
         {"pk": {"S": "p"}, "sk": {"S": "s"}, "amount": {"N": "twelve"}},
+        {"pk": {"S": "p"}, "sk": {"S": "s"}, "tree": {"M": {"": {"S": "x"}}}},
         {"pk": {"S": "p"}, "sk": {"S": "s"}, "place": {"N": "1"}, "rank_no": {"N": "1"}},
         {"pk": {"S": "p"}, "sk": {"S": "s"}, "place": {"S": ""}, "rank_no": {"N": "1"}},
         {"pk": {"S": "p"}, "sk": {"S": "s"}, "word": {"S": "x" * 409_600}},

@@ -1,0 +1,254 @@
+"""The trail, the counters, breakers and rate windows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from grantkeeper.errors import StoreUnavailable
+from tests.stores.records import DAY, NOON, event, race
+
+
+def pages(read: Any, *, limit: int) -> list[list[Any]]:
+    """Read page after page to the end."""
+    found, before = [], None
+    for _ in range(50):
+        events, before = read(limit=limit, before=before)
+        found.append(list(events))
+        if before is None:
+            return found
+    raise AssertionError("the pages have no end")
+
+
+def refreshed(generation: int, *, name: str = "main", time: int = NOON) -> Any:
+    return event(
+        "grant.refreshed",
+        id=f"evt_con_1.{name}.{generation}",
+        time=time,
+        sub="usr_1",
+        connection_id="con_1",
+        details={"name": name, "generation": str(generation)},
+    )
+
+
+def test_an_entry_is_found_under_its_user_its_connection_and_its_day(world: Any) -> None:
+    """As it was recorded, and on its day once."""
+    entry = event(
+        "connection.activated",
+        sub="usr_1",
+        connection_id="con_1",
+        client_id="cli_1",
+        provider="google",
+        service="gmail",
+        reason="expired_unused",
+        request_id="req_1",
+        details={"connect_session": "cs_1"},
+    )
+    world.audit.record(entry)
+    assert world.audit.for_user("usr_1", limit=9) == ([entry], None)
+    assert world.audit.for_connection("con_1", limit=9) == ([entry], None)
+    assert world.audit.day(DAY, limit=9) == ([entry], None)
+    assert world.audit.for_user("usr_2", limit=9) == ([], None)
+
+
+def test_an_entry_of_nobody_stands_under_its_day(world: Any) -> None:
+    """A key rotation has neither user nor connection."""
+    entry = event("keys.rotated", actor="system:sweeper")
+    world.audit.record(entry)
+    assert world.audit.day(DAY, limit=9) == ([entry], None)
+
+
+def test_the_same_id_twice_is_one_entry_and_the_first_stays(world: Any) -> None:
+    """Writers only add: no entry is ever changed by another write."""
+    first = event("connection.revoked", id="evt_same", sub="usr_1", reason="revoked_by_user")
+    world.audit.record(first)
+    world.audit.record(event("connection.revoked", id="evt_same", sub="usr_1", reason="forged"))
+    assert world.audit.for_user("usr_1", limit=9)[0] == [first]
+    rows = world.aws.dynamodb.scan(TableName=world.env["AUDIT_TABLE"])["Items"]
+    assert len(rows) == 1
+
+
+def test_entries_expire_with_their_retention(world: Any) -> None:
+    """Thirteen months, by the table's TTL."""
+    world.audit.record(event())
+    (row,) = world.aws.dynamodb.scan(TableName=world.env["AUDIT_TABLE"])["Items"]
+    assert int(row["ttl"]["N"]) == NOON + 400 * 86400
+
+
+def test_a_trail_is_read_newest_first_page_by_page(world: Any) -> None:
+    """Nothing twice, nothing left out, by user, by connection and by day."""
+    entries = [event(sub="usr_1", connection_id="con_1", time=NOON + n // 2) for n in range(11)]
+    for entry in entries:
+        world.audit.record(entry)
+    expected = sorted(entries, key=lambda e: (e.time, e.id), reverse=True)
+    for read in (
+        lambda **k: world.audit.for_user("usr_1", **k),
+        lambda **k: world.audit.for_connection("con_1", **k),
+        lambda **k: world.audit.day(DAY, **k),
+    ):
+        for limit in (1, 4, 11, 50):
+            found = pages(read, limit=limit)
+            assert [e for page in found for e in page] == expected
+            assert all(len(page) <= limit for page in found)
+
+
+def test_refreshes_stand_among_a_connections_entries_in_time(world: Any) -> None:
+    """Of each token by its generations, merged with everything else, page by page."""
+    entries = [
+        event("connection.activated", sub="usr_1", connection_id="con_1", time=NOON),
+        refreshed(2, time=NOON + 10),
+        refreshed(2, name="user", time=NOON + 15),
+        refreshed(3, time=NOON + 20),
+        event("connection.used", sub="usr_1", connection_id="con_1", time=NOON + 25),
+        *(refreshed(generation, time=NOON + 10 * generation) for generation in range(4, 13)),
+    ]
+    for entry in entries:
+        world.audit.record(entry)
+    for limit in (1, 3, 50):
+        found = pages(lambda **k: world.audit.for_connection("con_1", **k), limit=limit)
+        assert [e for page in found for e in page] == sorted(entries, key=lambda e: e.time, reverse=True)
+    assert [e.action for e in world.audit.for_user("usr_1", limit=9)[0]] == ["connection.used", "connection.activated"]
+    assert len(world.audit.day(DAY, limit=50)[0]) == len(entries)
+
+
+def test_a_later_generation_in_the_trail_gives_an_old_row_away(world: Any) -> None:
+    """Also when the entry right after it has outlived its retention."""
+    world.audit.record(refreshed(7))
+    world.audit.record(refreshed(12, name="user"))
+    assert world.audit.generation_recorded("con_1", "main", 7)
+    assert world.audit.generation_recorded("con_1", "main", 5)
+    assert not world.audit.generation_recorded("con_1", "main", 8)
+    assert not world.audit.generation_recorded("con_2", "main", 1)
+    world.audit.record(event("connection.used", connection_id="con_1", time=NOON + 999))
+    assert not world.audit.generation_recorded("con_1", "main", 8)
+
+
+# --- counters ---
+
+
+def test_a_batch_is_counted_once_however_often_it_is_delivered(world: Any) -> None:
+    """Of 8 deliveries at once too."""
+    outcomes = race(8, lambda _: world.counters.add_batch("evt_1", {"connections.active": 3, "refreshed": 10}, day=DAY))
+    assert sorted(outcomes) == [False] * 7 + [True]
+    assert world.counters.totals() == {"connections.active": 3, "refreshed": 10}
+
+
+def test_counters_go_up_and_down_over_batches_and_days(world: Any) -> None:
+    """The total over all days, and each day alone."""
+    for number, (change, day) in enumerate([(5, DAY), (-2, DAY), (0, DAY), (4, "2026-11-22")]):
+        assert world.counters.add_batch(f"evt_{number}", {"connections.active": change}, day=day)
+    assert world.counters.totals() == {"connections.active": 7}
+    assert world.counters.of_day(DAY) == {"connections.active": 3}
+    assert world.counters.of_day("2026-11-22") == {"connections.active": 4}
+    assert world.counters.of_day("2026-11-23") == {}
+
+
+def test_racing_batches_all_count(world: Any) -> None:
+    """32 projectors at once, in conflict with each other."""
+    outcomes = race(32, lambda n: world.counters.add_batch(f"evt_{n}", {"refreshed": 1}, day=DAY))
+    counted = outcomes.count(True)
+    assert all(o is True or isinstance(o, StoreUnavailable) for o in outcomes)
+    assert world.counters.totals() == {"refreshed": counted}
+    assert counted >= 1
+
+
+@pytest.mark.parametrize("fault", ["retry_silently", "lose_acknowledgement"])
+def test_d03_a_count_whose_acknowledgement_was_lost_is_counted_once(world: Any, fault: str) -> None:
+    """ADD is applied twice by a retry; in the batch's transaction it is not."""
+    getattr(world.aws.dynamodb.faults, fault)("transact_write_items")
+    assert world.counters.add_batch("evt_1", {"refreshed": 1}, day=DAY)
+    assert world.counters.totals() == {"refreshed": 1}
+
+
+@pytest.mark.parametrize("name", ["", "UPPER", "a b", "a#b", "x" * 101, "pk\n"])
+def test_d01_odd_names_of_counters_are_refused(world: Any, name: str) -> None:
+    """Names come from a table of constants; this is the second line."""
+    with pytest.raises(ValueError, match="counter"):
+        world.counters.add_batch("evt_1", {name: 1}, day=DAY)
+
+
+# --- breakers ---
+
+
+def test_a_breaker_opens_after_five_failures_in_a_row(world: Any) -> None:
+    """And for every execution environment, not just for the one that saw them."""
+    breakers = world.breakers
+    for second in range(4):
+        breakers.record_failure("google", now=NOON + second)
+    assert breakers.open_until("google") == 0
+    breakers.record_failure("google", now=NOON + 4)
+    assert breakers.open_until("google") == NOON + 4 + 15
+    assert breakers.open_until("github") == 0
+
+
+def test_a_failure_after_the_breakers_time_opens_it_for_longer_and_a_success_closes_it(world: Any) -> None:
+    """Half open by the passing of time: one failure is enough to open it again."""
+    for second in range(5):
+        world.breakers.record_failure("google", now=NOON + second)
+    world.breakers.record_failure("google", now=NOON + 100)
+    assert world.breakers.open_until("google") == NOON + 100 + 30
+    world.breakers.record_success("google")
+    assert world.breakers.open_until("google") == 0
+    world.breakers.record_failure("google", now=NOON + 200)
+    assert world.breakers.open_until("google") == 0
+
+
+def test_scattered_failures_do_not_add_up(world: Any) -> None:
+    """One every two minutes is a provider's bad day, not an outage."""
+    for minute in range(0, 40, 2):
+        world.breakers.record_failure("google", now=NOON + minute * 60)
+    assert world.breakers.open_until("google") == 0
+
+
+def test_retry_after_is_obeyed_up_to_an_hour_and_never_cut_short(world: Any) -> None:
+    """The first word of a provider counts; a later, shorter one does not end it early."""
+    world.breakers.record_failure("google", now=NOON, retry_after=120)
+    world.breakers.record_failure("google", now=NOON + 1, retry_after=5)
+    assert world.breakers.open_until("google") == NOON + 120
+    world.breakers.record_failure("github", now=NOON, retry_after=10**9)
+    assert world.breakers.open_until("github") == NOON + 3600
+
+
+def test_a_success_writes_only_when_there_is_something_to_forget(world: Any) -> None:
+    """The usual success costs no write, and within five seconds no read."""
+    for _ in range(3):
+        world.breakers.record_success("google")
+        world.breakers.open_until("google")
+    faults = world.aws.dynamodb.faults
+    assert (faults.count("get_item"), faults.count("update_item"), faults.count("put_item")) == (1, 0, 0)
+
+
+def test_a_breaker_that_cannot_be_read_stops_nobody(world: Any) -> None:
+    """It is a courtesy to the provider; the store's own trouble is told elsewhere."""
+    for operation in ("get_item", "update_item"):
+        world.aws.dynamodb.faults.throttle(operation, times=99)
+    assert world.breakers.open_until("google") == 0
+    world.breakers.record_failure("google", now=NOON)
+    world.breakers.record_success("google")
+
+
+# --- rate windows ---
+
+
+def test_a_window_allows_its_limit_and_tells_how_long_to_wait(world: Any) -> None:
+    """The next window starts from none."""
+    start = NOON - NOON % 60
+    waits = [world.rate_limits.hit("token#cli_1", limit=3, window=60, now=start + n) for n in range(5)]
+    assert waits == [0, 0, 0, 57, 56]
+    assert world.rate_limits.hit("token#cli_2", limit=3, window=60, now=start) == 0
+    assert world.rate_limits.hit("token#cli_1", limit=3, window=60, now=start + 60) == 0
+
+
+def test_of_32_racing_hits_the_limit_is_allowed(world: Any) -> None:
+    """Neither one more nor one fewer."""
+    outcomes = race(32, lambda _: world.rate_limits.hit("key", limit=10, window=60, now=NOON))
+    assert outcomes.count(0) == 10
+
+
+def test_a_spent_window_is_written_to_no_more_and_goes_by_itself(world: Any) -> None:
+    """A flood costs reads of a condition, not items, and leaves nothing behind."""
+    for _ in range(20):
+        world.rate_limits.hit("key", limit=2, window=60, now=NOON)
+    (row,) = world.aws.dynamodb.scan(TableName=world.env["REQUESTS_TABLE"])["Items"]
+    assert (row["hits"], int(row["ttl"]["N"]) > NOON) == ({"N": "2"}, True)

@@ -1,0 +1,75 @@
+"""The AWS clients: made late, each with a deadline, without boto3."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import pytest
+
+from grantkeeper.stores.aws import Aws
+
+ENV = {"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    return Aws(ENV)
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "kms", "sqs", "ssm", "events"])
+def test_every_client_has_deadlines_and_the_endpoint_of_the_run(aws: Aws, service: str) -> None:
+    """Nothing waits for ever; the local run reaches the emulator."""
+    client = getattr(aws, service)
+    config = client.meta.config
+    assert client.meta.service_model.service_name == service
+    assert client.meta.endpoint_url == "http://127.0.0.1:1"
+    assert client.meta.region_name == "eu-west-1"
+    assert config.connect_timeout == 1
+    assert config.read_timeout <= 3
+    assert config.retries["mode"] == "standard"
+    assert config.retries["total_max_attempts"] <= 3
+    assert getattr(aws, service) is client
+
+
+def test_the_sdk_does_not_repeat_a_call_to_dynamodb_behind_our_back(aws: Aws) -> None:
+    """The stores do, within a budget: a save must be over before its reserve is spent."""
+    config = aws.dynamodb.meta.config
+    assert config.retries["total_max_attempts"] == 1
+    assert config.connect_timeout + config.read_timeout <= 3
+
+
+def test_threads_that_ask_at_once_get_working_clients(aws: Aws) -> None:
+    """A batch's threads begin together."""
+    found: list[Any] = []
+    threads = [threading.Thread(target=lambda: found.append(aws.dynamodb)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert all(client.meta.service_model.service_name == "dynamodb" for client in found)
+
+
+def test_the_clients_cost_no_more_than_botocore() -> None:
+    """No boto3, pydantic, X-Ray or HTTP client of ours comes with the stores."""
+    unwanted = ("boto3", "pydantic", "aws_xray_sdk", "httpx2", "authlib", "joserfc")
+    code = (
+        "import sys; import grantkeeper.stores.grants; from grantkeeper.stores.aws import Aws;"
+        "Aws({'AWS_REGION': 'eu-west-1'}).dynamodb;"
+        f"print([name for name in {unwanted!r} if name in sys.modules])"
+    )
+    path = [entry for entry in sys.path if entry]
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": ":".join(path)},
+        timeout=60,
+    )
+    assert done.stdout.strip() == "[]"
