@@ -17,16 +17,13 @@ from urllib.parse import parse_qs, urlsplit
 
 from grantkeeper import ids
 from grantkeeper.model import AuditEvent, Client, Connection, Identity, Principal, User
-from grantkeeper.oauth.token_request import code_request
-from grantkeeper.oauth.token_response import sealable, token_set
-from grantkeeper.services.complete_connect import complete_connect
+from grantkeeper.oauth.token_response import token_set
+from grantkeeper.services.complete_callback import complete_callback
 from grantkeeper.services.confirm_connection import Confirmation, confirm_connection
 from grantkeeper.services.disconnect import Disconnected, disconnect
 from grantkeeper.services.open_connect_session import ConnectRequest, OpenedConnectSession, open_connect_session
 from grantkeeper.services.people import Named
-from grantkeeper.services.redeem_provider_code import ProviderTokens
 from grantkeeper.services.start_connect import start_connect
-from grantkeeper.services.trips import open_secrets
 from tests.doubles.aws import memory_wiring
 from tests.doubles.provider import NOON, Account, FakeProvider
 
@@ -190,41 +187,21 @@ class ConnectWorld:
         return Trip(started.location, state, browser)
 
     def come_back(self, trip: Trip, *, account: Account | None = None) -> Back:
-        """The browser consents at the provider and lands at the client, as the callback function does it."""
-        w = self.wiring
+        """The browser consents at the provider and is sent to the client by the real callback."""
         answer = self.provider.consent(trip.url, account=account)
-        request = w.authorization_requests.redeem(ids.digest(trip.state), now=self.now)
-        provider = w.catalog.get(request.provider)
-        credentials = w.credentials.by_client_id(provider.credentials_id, request.credentials_id)
-        http = self.provider.send(
-            code_request(
-                provider,
-                credentials,
-                code=answer["code"],
-                redirect_uri=request.redirect_uri,
-                code_verifier=open_secrets(trip.state, request).code_verifier,
-            )
-        )
-        assert http.status == 200
-        plaintext = sealable(http.body, provider=provider, previous=None, received_at=self.now)
-        location = complete_connect(
-            request=request,
-            tokens=ProviderTokens(
-                body=http.body, sets={"main": token_set(plaintext, provider=provider)}, id_claims=None
-            ),
-            provider=provider,
-            credentials=credentials,
-            connect_sessions=w.connect_sessions,
-            connections=w.connections,
-            sealer=w.sealer,
-            provider_http=w.provider_http,
-            audit=w.audit,
-            users=w.users,
-            work_queue=w.work_queue,
+        return landed(self.call_back(answer, browser=trip.browser))
+
+    def call_back(self, answer: dict[str, str], *, browser: str | None) -> str:
+        """The provider's redirect, followed by a browser with this cookie."""
+        return complete_callback(
+            {name: (value,) for name, value in answer.items()},
+            provider_id="example",
+            browser_hash=None if browser is None else ids.digest(browser),
+            issuer=self.wiring.issuer,
+            ports=self.wiring,
             now=self.now,
             request_id="req",
         )
-        return landed(location)
 
     def confirm(self, back: Back, principal: Principal = ALICE, **names: str) -> Connection:
         """The client confirms for whoever is signed in there."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from grantkeeper import ids
-from grantkeeper.errors import ConfirmationRefused, ConnectSessionExpired, GrantkeeperError, NotFound
+from grantkeeper.errors import BrowserMismatch, ConfirmationRefused, ConnectSessionExpired, GrantkeeperError, NotFound
 from grantkeeper.model import Principal
 from tests.doubles.connect_world import ALICE, BACKEND, BOB, OTHER_BACKEND, WRITE, ConnectWorld
 from tests.doubles.provider import Account
@@ -130,12 +130,19 @@ def test_c33_a_fixed_session_does_not_put_mallorys_account_into_alices_list(worl
     nothing_usable(world, back)
 
 
-def test_c33_the_callback_is_bound_to_the_browser_that_left(world, alice, mallory):
-    """So Mallory cannot start the trip, keep its `state`, and let Alice's browser finish it, nor the reverse."""
+def test_c33_a_trip_begun_in_one_browser_is_not_finished_in_another(world, alice, mallory):
+    """
+    Mallory starts the trip, keeps it, and lets Alice's browser finish it at the callback; or the other way round.
+    Nothing is consumed, so the browser that left may still come back.
+    """
     trip = world.follow(opens(world, mallory), browser="mallory's")
+    answer = world.provider.consent(trip.url, account=ALICES_ACCOUNT)
 
-    request = world.wiring.authorization_requests.get(ids.digest(trip.state), now=world.now)
-    assert request.browser_hash == ids.digest("mallory's") != ids.digest("alice's")
+    for stranger in ("alice's", None):
+        with pytest.raises(BrowserMismatch):
+            world.call_back(answer, browser=stranger)
+    assert accounts_of(world, alice) == accounts_of(world, mallory) == set()
+    assert "confirmation=" in world.call_back(answer, browser="mallory's")
 
 
 def test_c32_a_stolen_confirmation_is_of_no_use_without_its_session(world, alice, mallory):
