@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -32,6 +33,7 @@ from grantkeeper.services.schedule import due_at
 from grantkeeper.stores import retrying
 from grantkeeper.stores.breakers import DynamoBreakers
 from grantkeeper.stores.grant_item import read_lease
+from grantkeeper.wiring import Wiring
 from tests.doubles.aws import InMemoryAws, memory_wiring
 from tests.doubles.provider import NOON, FakeProvider
 
@@ -61,11 +63,33 @@ class WorldClock:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
+    skip = sleep
+
+
+class RealClock:
+    """Real seconds from noon on, for races of real threads; skipping them is still free."""
+
+    def __init__(self) -> None:
+        self._ahead = NOON - time.monotonic()
+
+    @property
+    def now(self) -> float:
+        return time.monotonic() + self._ahead
+
+    def time(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def skip(self, seconds: float) -> None:
+        self._ahead += seconds
+
 
 class SlowProvider:
     """The provider on the network: calls take time, and things happen meanwhile."""
 
-    def __init__(self, provider: FakeProvider, clock: WorldClock) -> None:
+    def __init__(self, provider: FakeProvider, clock: Any) -> None:
         self.provider = provider
         self.clock = clock
         self.seconds = 0.2
@@ -104,21 +128,34 @@ class Reports:
 class RefreshWorld:
     """One deployment with one connection of Alice's, which the client `backend` may use."""
 
-    def __init__(self, monkeypatch: Any = None, *, rule: RefreshRule = LASTING, **record: Any) -> None:
+    def __init__(
+        self,
+        monkeypatch: Any = None,
+        *,
+        rule: RefreshRule = LASTING,
+        clock: Any = None,
+        aws: Any = None,
+        env: dict[str, str] | None = None,
+        **record: Any,
+    ) -> None:
         """
         Args:
             monkeypatch: When given, the stores wait on the world's clock instead of the real one.
             rule: How the provider refreshes; the provider in the process behaves so.
+            clock: A `RealClock` for races.
+            aws: Clients, for instance one of DynamoDB Local.
+            env: Environment variables beside those of the doubles.
             record: Other fields of its record.
         """
-        self.clock = WorldClock()
+        self.clock = clock or WorldClock()
+        self.env = env or {}
         self.provider = FakeProvider()
         self.provider.rotation = "none" if rule.rotation == "none" else "always"
         self.provider.previous_refresh_token = rule.previous_refresh_token
         self.provider.grace_seconds = rule.grace_seconds
         self.provider_http = SlowProvider(self.provider, self.clock)
         self.records: dict[str, Provider] = {"example": self.provider.record(refresh=rule, **record)}
-        self.aws = InMemoryAws()
+        self.aws = aws or InMemoryAws()
         self.wiring = self.container()
         self.reports = Reports()
         self.deadline = self.clock.now + TIMEOUT
@@ -141,9 +178,20 @@ class RefreshWorld:
 
     def container(self) -> Any:
         """Another execution environment, with caches of its own."""
-        wiring = memory_wiring(aws=self.aws)
+        wiring = memory_wiring(aws=self.aws, **self.env)
         wiring.__dict__["provider_http"] = self.provider_http
-        wiring.__dict__["breakers"] = DynamoBreakers(self.aws.dynamodb, "grants", clock=self.clock.time)
+        wiring.__dict__["breakers"] = DynamoBreakers(
+            self.aws.dynamodb, wiring.env["GRANTS_TABLE"], clock=self.clock.time
+        )
+        return wiring
+
+    def full_wiring(self) -> Any:
+        """An execution environment for a function: its catalog knows the world's records."""
+        wiring = _FunctionWiring({**self.wiring.env}, self)
+        wiring.__dict__ |= {"aws": self.aws, "provider_http": self.provider_http}
+        wiring.__dict__["breakers"] = DynamoBreakers(
+            self.aws.dynamodb, wiring.env["GRANTS_TABLE"], clock=self.clock.time
+        )
         return wiring
 
     @property
@@ -158,9 +206,11 @@ class RefreshWorld:
     def ports(self, wiring: Any = None) -> Any:
         """The wiring's ports, with the world's records for a catalog."""
         wiring = wiring or self.wiring
-        names = "issuer grants connections audit vault breakers rate_limits credentials provider_http rescue_queue work_queue"
+        names = "issuer grants connections audit vault breakers rate_limits credentials provider_http"
         catalog = SimpleNamespace(get=self.records.__getitem__)
-        return SimpleNamespace(catalog=catalog, **{name: getattr(wiring, name) for name in names.split()})
+        return SimpleNamespace(
+            catalog=catalog, **{name: getattr(wiring, name) for name in (*names.split(), "rescue_queue", "work_queue")}
+        )
 
     def run(self, *, seed: int = 7, skew: int = 0) -> Run:
         """A new invocation with the whole of its time before it; `skew`: how far its clock is ahead."""
@@ -236,7 +286,7 @@ class RefreshWorld:
 
     def pass_time(self, seconds: float) -> None:
         """Nothing happens for a while."""
-        self.clock.sleep(seconds)
+        self.clock.skip(seconds)
 
     def read(
         self,
@@ -326,6 +376,18 @@ class RefreshWorld:
     def parked(self) -> list[str]:
         """Messages of the rescue queue."""
         return self.aws.sqs.bodies(self.wiring.env["RESCUE_QUEUE_URL"])
+
+
+class _FunctionWiring(Wiring):
+    """The real wiring with the world's catalog."""
+
+    def __init__(self, env: dict[str, str], world: RefreshWorld) -> None:
+        super().__init__(env)
+        self._world = world
+
+    @property
+    def catalog(self) -> Any:
+        return SimpleNamespace(get=self._world.records.__getitem__)
 
 
 class Killed(BaseException):

@@ -250,6 +250,10 @@ class StoreUnavailable(GrantkeeperError):
     slug, title, status = "store-unavailable", "Store unavailable", 503
 
 
+class KeyServiceUnavailable(StoreUnavailable):
+    """KMS refused or did not answer: the operator's alarm tells it from the tables, callers need not."""
+
+
 class GrantUnreadable(GrantkeeperError):
     """A sealed grant does not open for its own record: moved, swapped or edited. Audited as tampering."""
 

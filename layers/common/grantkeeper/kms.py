@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from grantkeeper.errors import StoreUnavailable
+from grantkeeper.errors import KeyServiceUnavailable
 from grantkeeper.ports import Binding
 from grantkeeper.sealing import unreadable
 
@@ -108,6 +108,6 @@ class KmsKey:
             if code in _DAMAGE:
                 raise unreadable() from error
             wait = _RETRY_LATER if code in _OPERATOR else _RETRY_SOON
-            raise StoreUnavailable("The key service refused.", retry_after=wait) from error
+            raise KeyServiceUnavailable("The key service refused.", retry_after=wait) from error
         except BotoCoreError as error:
-            raise StoreUnavailable("The key service did not answer.", retry_after=_RETRY_SOON) from error
+            raise KeyServiceUnavailable("The key service did not answer.", retry_after=_RETRY_SOON) from error

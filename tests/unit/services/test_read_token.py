@@ -19,7 +19,7 @@ from grantkeeper.errors import (
     TooManyRequests,
 )
 from grantkeeper.model import Principal
-from grantkeeper.services.lease_policy import LEASE_SECONDS, RESCUE_HORIZON
+from grantkeeper.services.lease_policy import LEASE_SECONDS
 from grantkeeper.services.note_use import is_idle
 from grantkeeper.services.read_token import TokenWanted, read_token
 from grantkeeper.services.remembered import FirstUses, RememberedConsents
@@ -527,11 +527,22 @@ def test_a_forced_refresh_is_one_refresh(world):
 def test_forced_refreshes_have_a_cap_and_the_token_is_served_all_the_same(lasting):
     """30 an hour; the valid token is no victim of the cap."""
     lasting.clock.now = (lasting.clock.now // HOUR + 1) * HOUR
-    for _ in range(40):
+    for _ in range(30):
         lasting.read(force=True)
         lasting.pass_time(61)
-        lasting.clock.now -= 1  # 40 in 40 minutes
 
+    with pytest.raises(TooManyRequests) as capped:
+        lasting.read(force=True)
+    assert 0 < capped.value.retry_after <= HOUR
     assert lasting.refreshes == 30
-    with pytest.raises(TooManyRequests):
-        lasting.read(rejected_generation=lasting.grant().generation)
+    assert lasting.read().generation == 31
+
+
+def test_a_forced_refresh_that_fails_is_told(world):
+    """Who forces one wants to know; who reads is served the token that still works."""
+    world.pass_time(120)
+    down(world)
+
+    with pytest.raises(ProviderUnavailable):
+        world.read(force=True)
+    assert world.read().generation == 1

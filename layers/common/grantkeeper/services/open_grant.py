@@ -41,7 +41,7 @@ def report_tampering(grant: Grant, *, reason: str, ports: RefreshPorts, run: Run
         id=f"evt_{ids.digest(f'tampering {reason} {grant.connection_id} {grant.name} {grant.write_id}')}",
         time=today,
         action="grant.tampering_detected",
-        actor="system",
+        actor="system:refresh",
         sub=grant.sub,
         connection_id=grant.connection_id,
         provider=grant.provider,

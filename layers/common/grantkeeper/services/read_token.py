@@ -60,7 +60,7 @@ class TokenWanted:
         min_ttl: Seconds the token should still be good for.
         rejected_generation: "The provider answered 401 to this generation."
         scopes: Provider scopes the caller cannot do without.
-        force: Refresh even if it is not due.
+        force: Refresh even if it is not due; a failure is told even if the present token still works.
     """
 
     connection_id: str
@@ -131,7 +131,7 @@ def read_token(
     """
     grant = _permitted(wanted, principal=principal, has_consent=has_consent, ports=ports)
     cause = Cause("force" if wanted.force else "read", principal.actor, request_id)
-    grant, plaintext = _current(grant, wanted, cause=cause, ports=ports, run=run)
+    grant, plaintext = current_grant(grant, wanted, cause=cause, ports=ports, run=run)
 
     missing = [scope for scope in wanted.scopes if scope not in grant.scopes]
     if missing:
@@ -166,10 +166,15 @@ def _permitted(wanted: TokenWanted, *, principal: Principal, has_consent: Consen
     raise NotFound("No such connection.")
 
 
-def _current(
+def current_grant(
     grant: Grant, wanted: TokenWanted, *, cause: Cause, ports: RefreshPorts, run: Run
 ) -> tuple[Grant, bytes | None]:
-    """The grant to serve, and its open set where a refresh of ours left it in hand."""
+    """
+    The grant to serve, refreshed if it has to be, and its open set where a refresh of ours left it in hand.
+
+    Raises:
+        GrantkeeperError: As `read_token`.
+    """
     force = wanted.force
     for _ in range(ROUNDS):
         grant = _note_rejection(usable(grant), wanted, ports=ports)
@@ -180,7 +185,7 @@ def _current(
             patience = PATIENCE_WITH_A_TOKEN if serves else PATIENCE
             done = refresh(grant, cause=cause, ports=ports, run=run, patience=patience)
         except _TROUBLE:
-            if _serves(grant, now=run.clock()):
+            if not wanted.force and _serves(grant, now=run.clock()):
                 return grant, None
             raise
         if done.grant.generation == grant.generation:

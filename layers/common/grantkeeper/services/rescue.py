@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from grantkeeper.model import Grant
@@ -27,7 +28,8 @@ def rescue(parked: Grant, *, grants: Grants) -> Rescued:
     Raises:
         StoreUnavailable: DynamoDB refuses still; the message stays in the queue.
     """
-    saved = grants.save(parked)
+    rescued = replace(parked, caused_by="rescue")
+    saved = grants.save(rescued)
     if saved.outcome != "revoked":
         return saved.outcome
-    return "revoked" if grants.keep_for_revocation(parked) else "dropped"
+    return "revoked" if grants.keep_for_revocation(rescued) else "dropped"

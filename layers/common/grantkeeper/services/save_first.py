@@ -17,7 +17,8 @@ from grantkeeper.model import Grant, Work
 from grantkeeper.services.lease_policy import SAVE_RESERVE
 from grantkeeper.services.refresh_run import RefreshPorts, Run
 
-LAST_MOMENT = 0.5  # seconds before the kill when nothing new is begun
+PARK_NEEDS = 1.5  # seconds that the rescue queue may take to refuse
+ROUND_NEEDS = 3.0 + PARK_NEEDS  # the same with a save before it
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 1.0
 MOST_ROUNDS = 200  # the deadline ends the rounds; this ends them should the clock stand still
@@ -91,16 +92,19 @@ def _try_save(successor: Grant, *, ports: RefreshPorts, run: Run) -> Kept | None
 
 
 def _rescue(successor: Grant, *, ports: RefreshPorts, run: Run) -> Kept:
+    """The rescue queue first, then both in turn for as long as a try can end before the kill."""
+    run.report("token_set_at_risk", _facts(successor))  # said now: a kill leaves no time to say it
     for _ in range(MOST_ROUNDS):
         if _parked(successor, park=ports.rescue_queue.park):
             run.report("token_set_parked", _facts(successor))
             return Kept("parked", successor)
+        if run.remaining <= ROUND_NEEDS:
+            break
         kept = _try_save(successor, ports=ports, run=run)
         if kept is not None:
             return kept
-        if run.remaining <= LAST_MOMENT:
+        if run.remaining <= PARK_NEEDS:
             break
-        _pause(run)
     run.report("token_set_lost", _facts(successor))
     return Kept("lost", successor)
 
@@ -114,8 +118,7 @@ def _parked(successor: Grant, *, park: Callable[[Grant], None]) -> bool:
 
 
 def _pause(run: Run) -> None:
-    longest = min(LONGEST_PAUSE, max(run.remaining - LAST_MOMENT, 0.0))
-    run.sleep(min(longest, FIRST_PAUSE + run.jitter(LONGEST_PAUSE - FIRST_PAUSE)))
+    run.sleep(FIRST_PAUSE + run.jitter(LONGEST_PAUSE - FIRST_PAUSE))
 
 
 def _facts(grant: Grant) -> dict[str, str]:

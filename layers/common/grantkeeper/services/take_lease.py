@@ -98,7 +98,7 @@ def wait_for_generation(grant: Grant, *, patience: float, ports: RefreshPorts, r
         patience: Seconds to wait at most; less when the run ends sooner.
 
     Returns:
-        The newer grant; None when the patience ran out.
+        The newer grant; None when the patience ran out, or the provider has refused meanwhile.
     """
     waited, pause = 0.0, FIRST_POLL
     for _ in range(MOST_POLLS):
@@ -112,6 +112,8 @@ def wait_for_generation(grant: Grant, *, patience: float, ports: RefreshPorts, r
             current = ports.grants.get(grant.connection_id, grant.name)
             if current is None or current.generation != grant.generation or current.status != grant.status:
                 return current
+            if current.strike_at != grant.strike_at:
+                return None  # the provider refused: nothing newer will come of this lease
     return None
 
 

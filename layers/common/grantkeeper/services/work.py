@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from grantkeeper.errors import GrantkeeperError, StoreUnavailable
+from grantkeeper.errors import GrantkeeperError, KeyServiceUnavailable, StoreUnavailable
 from grantkeeper.model import Grant, Work
 from grantkeeper.services.discard_tokens import discard_tokens
 from grantkeeper.services.lease_policy import START_NEEDS
@@ -78,7 +78,7 @@ def work_through(
 
 
 def _one(work: Work, connection_id: str, generation: int, *, ports: RefreshPorts, run: Run) -> None:
-    cause = Cause("sweep", "system", work.request_id)
+    cause = Cause("sweep", "system:worker", work.request_id)
     if work.kind == "refresh":
         _refresh(connection_id, generation, cause=cause, ports=ports, run=run)
     elif work.kind == "revoke":
@@ -135,7 +135,7 @@ def _after(error: GrantkeeperError, grant: Grant, *, ports: RefreshPorts, run: R
     """Move the due time by what the error says. A grant that is dead or gone for good is due no more."""
     if error.status == 409 and error.slug in ("reauthorization-required", "connection-revoked"):
         return  # its own transaction took care of the index
-    run.report("refresh_postponed", {"provider": grant.provider, "error": error.slug})
+    run.report("refresh_postponed", {"provider": grant.provider, "error": error_name(error)})
     now = run.clock()
     wait = max(error.retry_after or 0, AGAIN)
     if grant.expires_at is not None and now - grant.expires_at > DAY:
@@ -148,8 +148,13 @@ def _revoke(connection_id: str, *, cause: Cause, ports: RefreshPorts, run: Run) 
         outcome = revoke_upstream(connection_id, cause=cause, ports=ports, run=run)
         run.report("upstream_revocation", {"outcome": outcome})
     except GrantkeeperError as error:
-        run.report("upstream_revocation", {"outcome": "postponed", "error": error.slug})
+        run.report("upstream_revocation", {"outcome": "postponed", "error": error_name(error)})
         _put_off(connection_id, error, ports=ports, run=run)
+
+
+def error_name(error: GrantkeeperError) -> str:
+    """The slug, told apart where the operator's alarms do."""
+    return "key-service-unavailable" if isinstance(error, KeyServiceUnavailable) else error.slug
 
 
 def _put_off(connection_id: str, error: GrantkeeperError, *, ports: RefreshPorts, run: Run) -> None:
@@ -167,7 +172,7 @@ def _erase(connection_id: str, *, cause: Cause, ports: RefreshPorts, run: Run) -
     try:
         discard_tokens(connection_id, cause=cause, ports=ports, run=run)
     except GrantkeeperError as error:
-        run.report("discard_postponed", {"error": error.slug})
+        run.report("discard_postponed", {"error": error_name(error)})
         if isinstance(error, StoreUnavailable):
             raise
     if sealed_grants(connection_id, ports=ports):

@@ -1,0 +1,42 @@
+"""Applies sealed answers that DynamoDB refused. No key of the vault, no provider."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+
+from grantkeeper import wiring
+from grantkeeper.edge.batches import batch_answer, read_batch
+from grantkeeper.edge.reports import Reports
+from grantkeeper.errors import StoreUnavailable
+from grantkeeper.services.rescue import rescue
+from grantkeeper.stores.queues import rescued_grant
+
+logger = Logger()
+metrics = Metrics()
+reports = Reports(logger, metrics)
+app_wiring = wiring.from_environment(os.environ)
+
+
+def handler(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
+    """Save what was parked; what cannot be saved yet stays in the queue."""
+    batch = read_batch(event, read=rescued_grant)
+    failed = list(batch.unreadable)
+    for identifier in batch.unreadable:
+        logger.critical("a parked answer cannot be read", extra={"message_id": identifier})
+    for identifier, parked in batch.messages:
+        facts = {"connection_id": parked.connection_id, "token": parked.name, "generation": parked.generation}
+        try:
+            outcome = rescue(parked, grants=app_wiring.grants)
+        except StoreUnavailable:
+            logger.warning("a parked answer waits on", extra=facts)
+            failed.append(identifier)
+        else:
+            logger.info("a parked answer was looked after", extra=facts | {"outcome": outcome})
+            reports.count("Rescued")
+    if metrics.metric_set:
+        metrics.flush_metrics()
+    return batch_answer(failed)

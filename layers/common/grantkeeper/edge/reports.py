@@ -1,0 +1,68 @@
+"""What the services report, as log lines and metrics: names and ids in the log, no id ever a metric's dimension."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from grantkeeper.errors import GrantkeeperError, KeyServiceUnavailable
+
+# event → (log level, metric); a level of None is counted and not logged
+_KNOWN: Mapping[str, tuple[str | None, str]] = MappingProxyType(
+    {
+        "refreshed": (None, "Refreshed"),
+        "refresh_postponed": ("warning", "RefreshPostponed"),
+        "needs_reauth": ("warning", "NeedsReauthorization"),
+        "provider_misconfigured": ("error", "ProviderMisconfigured"),
+        "tampering_detected": ("critical", "TamperingDetected"),
+        "token_set_at_risk": ("error", "TokenSetAtRisk"),
+        "token_set_parked": ("error", "TokenSetParked"),
+        "token_set_lost": ("critical", "TokenSetLost"),
+        "upstream_revocation": ("info", "UpstreamRevocation"),
+        "revocation_abandoned": ("error", "RevocationAbandoned"),
+    }
+)
+
+
+class _Log(Protocol):
+    def info(self, msg: object, *args: object, extra: Any = None) -> None: ...
+    def warning(self, msg: object, *args: object, extra: Any = None) -> None: ...
+    def error(self, msg: object, *args: object, extra: Any = None) -> None: ...
+    def critical(self, msg: object, *args: object, extra: Any = None) -> None: ...
+
+
+class _Metrics(Protocol):
+    def add_metric(self, name: str, unit: Any, value: float) -> None: ...
+
+
+class Reports:
+    """Takes the reports of services; safe to call from the worker's threads."""
+
+    def __init__(self, logger: _Log, metrics: _Metrics) -> None:
+        """Args: logger, metrics: those of Powertools."""
+        self._log = logger
+        self._metrics = metrics
+        self._lock = threading.Lock()
+
+    def __call__(self, event: str, facts: Mapping[str, str]) -> None:
+        """Log one event at its level and count it. What is not known by name is logged as a warning."""
+        level, metric = _KNOWN.get(event, ("warning", ""))
+        if level is not None:
+            write: Callable[..., None] = getattr(self._log, level)
+            write(event.replace("_", " "), extra=dict(facts))
+        if metric:
+            self.count(metric)
+        if facts.get("error") == "key-service-unavailable":
+            self.count("KmsRefused")
+
+    def refused(self, error: GrantkeeperError) -> None:
+        """Count an answer's error where an alarm watches for it."""
+        if isinstance(error, KeyServiceUnavailable):
+            self.count("KmsRefused")
+
+    def count(self, metric: str, value: float = 1, unit: str = "Count") -> None:
+        """Add to a metric."""
+        with self._lock:
+            self._metrics.add_metric(name=metric, unit=unit, value=value)
