@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
+from pathlib import Path
 
 import pytest
 
-from tests.infrastructure.template import functions, of_type, source, translated
+from grantkeeper.edge.http import App
+from tests.doubles.aws import ENVIRONMENT
+from tests.infrastructure.template import ROOT, functions, of_type, source, translated
 
 # Every route of the contract and the function that answers it.
 ROUTES = {
@@ -28,6 +32,7 @@ ROUTES = {
         "GET /oauth2/callback/{provider}",
         "POST /oauth2/callback/{provider}",
         "HEAD /oauth2/callback/{provider}",
+        "OPTIONS /oauth2/callback/{provider}",
     },
     "SessionFunction": {
         "POST /oauth2/token",
@@ -68,6 +73,12 @@ ROUTES = {
 }
 
 
+def app_of(function: str) -> Path:
+    """The module behind a function."""
+    folder = source()["Resources"][function]["Properties"]["CodeUri"]
+    return ROOT / folder / "app.py"
+
+
 def routes() -> dict[str, str]:
     """Route key → the function behind it, through its integration."""
     integrations = of_type("AWS::ApiGatewayV2::Integration")
@@ -82,6 +93,19 @@ def routes() -> dict[str, str]:
 def test_the_routes_are_the_contract():
     """Each endpoint exists, at the function whose access profile it needs, and nothing else does."""
     assert routes() == {route: function for function, keys in ROUTES.items() for route in keys}
+
+
+@pytest.mark.parametrize("function", sorted(f for f in ROUTES if app_of(f).exists()))
+def test_every_route_has_a_handler_and_every_handler_a_route(monkeypatch, function):
+    """A route without a handler answers 404 from inside; a handler without a route is never reached."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    spec = importlib.util.spec_from_file_location(f"routes_of_{function}", app_of(function))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    (app,) = {id(value): value for value in vars(module).values() if isinstance(value, App)}.values()
+
+    assert set(app.routes) == ROUTES[function]
 
 
 def test_i09_nothing_catches_what_no_route_names():

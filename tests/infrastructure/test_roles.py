@@ -134,7 +134,7 @@ def test_sealed_grants_are_read_by_nobody_who_has_no_business_with_connections()
     """Whoever serves the public, signs tokens, counts or sweeps cannot read even the sealed bytes."""
     readers = who_may(READ, "GrantsTable", "CONNECTION#con_1")
 
-    assert readers == OPEN_GRANTS | {"CallbackFunction", "ConnectionsFunction", "RescueFunction"}
+    assert readers == OPEN_GRANTS | {"CallbackFunction", "ConnectionsFunction"}
 
 
 def test_key_material_is_read_by_those_who_open_it():

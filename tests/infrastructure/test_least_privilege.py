@@ -1,0 +1,415 @@
+"""
+I-02: each function, in the role the template gives it, does its whole work, and nothing of the role is left over.
+
+Real handlers over doubles; IAM in between is read off the template (`iam.py`). A statement that is missing denies a
+call here; one that is never used is a right nobody needs.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
+
+import pytest
+
+from grantkeeper import ids
+from grantkeeper.api_key_format import new_api_key
+from grantkeeper.edge import principals
+from grantkeeper.model import ApiKey
+from tests.doubles.aws import ENVIRONMENT, memory_wiring
+from tests.doubles.connect_world import BACK, KEY_SERVICE, RECORD, SERVICE, ConnectWorld
+from tests.doubles.deployment import SECRET, actions, deployment
+from tests.doubles.provider import NOON, Account
+from tests.infrastructure.iam import GuardedAws
+from tests.infrastructure.template import ROOT
+
+VERIFIER = "v" * 43
+FOLDERS = {"RefreshWorkerFunction": "refresh", "AdminStatsFunction": "admin_stats"}
+CALLBACK = "https://app.example.com/callback"
+EVENT = json.loads((ROOT / "events" / "refresh-batch.json").read_text())
+# Rights that Lambda, X-Ray or an event source uses, not our code.
+PLATFORM = {"WriteLogs", "Trace", "TablesAtRest", "Consume", "ConsumeEncrypted", "ReadStreams", "SendEncrypted"}
+
+
+class Context:
+    """What Lambda hands a function beside its event."""
+
+    aws_request_id = "req"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """As at the start."""
+        return 20_000
+
+
+class Stack:
+    """One world, its functions each in its own role, and a browser."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        powertools = {"POWERTOOLS_METRICS_NAMESPACE": "Grantkeeper", "POWERTOOLS_SERVICE_NAME": "grantkeeper"}
+        for name, value in {**ENVIRONMENT, **powertools}.items():
+            monkeypatch.setitem(os.environ, name, value)
+        self.monkeypatch = monkeypatch
+        self.now = NOON
+        monkeypatch.setattr(time, "time", lambda: float(self.now))
+        self.world = ConnectWorld(wiring=deployment())
+        self.world.provider.rotation = "always"
+        self.world._register("example", RECORD, f"{ENVIRONMENT['PARAMETER_PREFIX']}/providers/example")
+        self.guards: dict[str, GuardedAws] = {}
+        self.modules: dict[str, Any] = {}
+        self.cookies: dict[str, str] = {}
+
+    def function(self, name: str) -> Any:
+        """The module behind a function, its clients guarded by its role."""
+        if name not in self.modules:
+            folder = FOLDERS.get(name, name.removesuffix("Function").lower())
+            spec = importlib.util.spec_from_file_location(f"app_{name}", ROOT / "functions" / folder / "app.py")
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            guard = GuardedAws(self.world.wiring.aws, name, ENVIRONMENT)
+            wiring = memory_wiring(aws=guard)
+            wiring.__dict__["provider_http"] = self.world.provider
+            self.monkeypatch.setattr(module, "app_wiring", wiring)
+            self.guards[name], self.modules[name] = guard, module
+        return self.modules[name]
+
+    def call(self, function: str, route: str, *, path: str = "", **parts: Any) -> Any:
+        """Args: parts: query, form, json, headers; status: the one that is expected, else any below 400."""
+        method, _, pattern = route.partition(" ")
+        path = path or pattern
+        named = {n[1:-1]: v for n, v in zip(pattern.split("/"), path.split("/"), strict=True) if n.startswith("{")}
+        headers, body, encoded = dict(parts.get("headers", {})), "", False
+        if "form" in parts:
+            headers["content-type"] = "application/x-www-form-urlencoded"
+            body, encoded = base64.b64encode(urlencode(parts["form"]).encode()).decode(), True
+        if "json" in parts:
+            headers["content-type"] = "application/json"
+            body = json.dumps(parts["json"])
+        event = {
+            "version": "2.0",
+            "routeKey": route,
+            "rawPath": path,
+            "rawQueryString": urlencode(parts.get("query", {})),
+            "cookies": [f"{name}={value}" for name, value in self.cookies.items()],
+            "headers": headers,
+            "pathParameters": named,
+            "body": body,
+            "isBase64Encoded": encoded,
+            "requestContext": {"requestId": "req", "http": {"method": method, "path": path, "sourceIp": "192.0.2.1"}},
+        }
+        principals._SHARED.touched.clear()  # each function runs in an environment of its own
+        answer = self.function(function).handler(event, Context())
+        for cookie in answer.get("cookies", ()):
+            name, _, value = cookie.partition(";")[0].partition("=")
+            self.cookies[name] = value
+        expected = parts.get("status", 200)
+        assert answer["statusCode"] < 400 if expected == 200 else answer["statusCode"] == expected, answer
+        return answer
+
+    def deliver(self, queue: str, function: str, handler: str) -> None:
+        """Hand a function what stands in a queue, as its event source mapping does."""
+        (record, *_), sqs, url = EVENT["Records"], self.world.wiring.aws.sqs, ENVIRONMENT[queue]
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            records = [record | {"messageId": m["MessageId"], "body": m["Body"]} for m in messages]
+            answer = getattr(self.function(function), handler)({"Records": records}, Context())
+            assert answer == {"batchItemFailures": []}
+            for message in messages:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+    def sweep(self) -> None:
+        """The schedule's minute."""
+        self.function("SweeperFunction").handler(json.loads((ROOT / "events" / "sweeper.json").read_text()), Context())
+
+    # --- the journeys ---
+
+    def sign_in(self, client: str = "spa", redirect_uri: str = CALLBACK) -> dict[str, Any]:
+        """A user signs in at a client; the tokens."""
+        query = {
+            "response_type": "code", "client_id": client, "redirect_uri": redirect_uri, "state": "s", "nonce": "n",
+            "scope": "openid email connections:read connections:write", "provider": "example",
+            "code_challenge": ids.digest(VERIFIER), "code_challenge_method": "S256",
+        }  # fmt: skip
+        sent = self.call("AuthorizeFunction", "GET /oauth2/authorize", query=query)
+        landed = self._consent(sent["headers"]["location"])
+        code = parse_qs(urlsplit(landed["headers"]["location"]).query)["code"][0]
+        form = {
+            "grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri, "client_id": client,
+            "code_verifier": VERIFIER,
+        }  # fmt: skip
+        return json.loads(self.call("SessionFunction", "POST /oauth2/token", form=form)["body"])
+
+    def connect(self, credential: dict[str, str], **body: Any) -> dict[str, Any]:
+        """A user connects the service and the client confirms."""
+        back = self.come_back(credential, **body)
+        names = {name: value for name, value in body.items() if name.startswith("user_")}
+        return json.loads(self.confirm(credential, back, **names)["body"])
+
+    def come_back(self, credential: dict[str, str], *, account: Account | None = None, **body: Any) -> dict[str, str]:
+        """A session is opened, its link followed, the provider asked; what the client's page is told."""
+        wanted = {"service": SERVICE, "redirect_uri": BACK, **body}
+        route = "POST /v1/connect-sessions"
+        opened = json.loads(self.call("ConnectionsFunction", route, json=wanted, headers=credential)["body"])
+        ticket = urlsplit(opened["connect_url"]).path
+        sent = self.call("AuthorizeFunction", "GET /connect/{ticket}", path=ticket)
+        landed = self._consent(sent["headers"]["location"], account=account)
+        return {n: v[0] for n, v in parse_qs(urlsplit(landed["headers"]["location"]).query).items()}
+
+    def confirm(self, credential: dict[str, str], back: dict[str, str], *, status: int = 200, **names: str) -> Any:
+        """The client confirms what came back."""
+        return self.call(
+            "ConnectionsFunction",
+            "POST /v1/connect-sessions/{id}/complete",
+            path=f"/v1/connect-sessions/{back['connect_session']}/complete",
+            json={"confirmation": back["confirmation"], **names},
+            headers=credential,
+            status=status,
+        )
+
+    def _consent(self, location: str, *, account: Account | None = None) -> Any:
+        answer = self.world.provider.consent(location, account=account)
+        return self.call(
+            "CallbackFunction", "GET /oauth2/callback/{provider}", path="/oauth2/callback/example", query=answer
+        )
+
+    def pass_time(self, seconds: int) -> None:
+        """Here and at the provider."""
+        self.now += seconds
+        self.world.now = self.world.provider.now = self.now
+
+    def api_key(self, *scopes: str) -> dict[str, str]:
+        """A client's key."""
+        made = new_api_key()
+        self.world.wiring.api_keys.put(
+            ApiKey(made.key_id, made.secret_hash, scopes, NOON, NOON + 86_400, client_id="app"),
+            audit=self.world.event("api_key.created"),
+        )
+        return {"x-api-key": made.text}
+
+
+@pytest.fixture
+def stack(monkeypatch) -> Iterator[Stack]:
+    """Whatever a test does, no role may have denied a call, not even one whose failure was swallowed."""
+    stack = Stack(monkeypatch)
+    yield stack
+    assert {name: guard.denied for name, guard in stack.guards.items() if guard.denied} == {}
+
+
+# --- what the functions are for ------------------------------------------------------------------------------------
+
+
+def look_around(stack: Stack) -> None:
+    """Metadata, keys and the state of every service."""
+    for route in (
+        "GET /.well-known/openid-configuration",
+        "GET /.well-known/oauth-authorization-server",
+        "GET /.well-known/jwks.json",
+        "GET /v1/providers",
+        "GET /health",
+    ):
+        stack.call("DiscoveryFunction", route)
+
+
+def sign_in_and_out(stack: Stack) -> None:
+    """A whole session: in through the provider, renewed, looked at, ended and revoked."""
+    tokens = stack.sign_in()
+    bearer = {"authorization": f"Bearer {tokens['access_token']}"}
+    stack.call("SessionFunction", "GET /oauth2/userinfo", headers=bearer)
+    renewed = renew(stack, tokens["refresh_token"])
+    basic = base64.b64encode(f"backend:{quote_plus(SECRET)}".encode()).decode()
+    for token in (renewed["access_token"], renewed["refresh_token"]):
+        stack.call(
+            "SessionFunction",
+            "POST /oauth2/introspect",
+            form={"token": token},
+            headers={"authorization": f"Basic {basic}"},
+        )
+    preflight = {"origin": "https://app.example.com", "access-control-request-method": "POST"}
+    stack.call("SessionFunction", "OPTIONS /oauth2/token", headers=preflight)
+    stack.call("SessionFunction", "GET /oauth2/end-session", query={"id_token_hint": tokens["id_token"]})
+    stack.call("SessionFunction", "POST /oauth2/revoke", form={"client_id": "spa", "token": renewed["refresh_token"]})
+
+
+def renew(stack: Stack, refresh_token: str, *, status: int = 200) -> Any:
+    form = {"client_id": "spa", "grant_type": "refresh_token", "refresh_token": refresh_token}
+    return json.loads(stack.call("SessionFunction", "POST /oauth2/token", form=form, status=status)["body"])
+
+
+def steal_a_refresh_token(stack: Stack) -> None:
+    """A refresh token is used again when its grace has passed: the family is revoked, and the trail says so."""
+    tokens = stack.sign_in()
+    renew(stack, renew(stack, tokens["refresh_token"])["refresh_token"])
+    stack.pass_time(60)
+    renew(stack, tokens["refresh_token"], status=400)
+    assert "session.reuse_detected" in actions(stack.world.wiring)
+
+
+def connect_for_a_named_user(stack: Stack) -> None:
+    """A backend connects a user it names, looks at what there is, connects again and disconnects."""
+    key = stack.api_key("connections:read", "connections:write")
+    connection = stack.connect(key, user_id="42")
+    stack.connect(key, user_id="42", connection_id=connection["id"])
+    path = f"/v1/connections/{connection['id']}"
+    for route in ("GET /v1/connections/stats", "GET /v1/status"):
+        stack.call("ConnectionsFunction", route, query={"user_id": "42"}, headers=key)
+    stack.call("ConnectionsFunction", "GET /v1/connections", query={"user_id": "42", "limit": 1}, headers=key)
+    stack.call("ConnectionsFunction", "GET /v1/connections/{id}", path=path, headers=key)
+    kept = {"service": KEY_SERVICE, "user_id": "42", "label": "mine", "secret": "sk-1"}
+    first = json.loads(stack.call("ConnectionsFunction", "POST /v1/connections", json=kept, headers=key)["body"])
+    second = {**kept, "label": "other"}
+    json.loads(stack.call("ConnectionsFunction", "POST /v1/connections", json=second, headers=key)["body"])
+    for gone in (connection["id"], first["id"]):
+        path = f"/v1/connections/{gone}"
+        stack.call("ConnectionsFunction", "DELETE /v1/connections/{id}", path=path, headers=key)
+
+
+def connect_for_oneself(stack: Stack) -> None:
+    """A signed-in user connects from a page, and reads his own trail."""
+    bearer = {"authorization": f"Bearer {stack.sign_in('app', BACK)['access_token']}", "origin": "https://app.example"}
+    stack.connect(bearer)
+    stack.call("ConnectionsFunction", "GET /v1/audit", headers=bearer)
+    stack.call("ConnectionsFunction", "GET /v1/audit", headers=bearer, query={"limit": 1})
+
+
+def connect_for_somebody_known(stack: Stack) -> None:
+    """A backend names a user by the `sub` of a session at it."""
+    stack.sign_in("app", BACK)
+    (identity,) = [i for i in [stack.world.wiring.users.find("https://idp.example", "alice")] if i]
+    stack.connect(stack.api_key("connections:read", "connections:write"), user_sub=identity.sub)
+
+
+def come_back_with_another_account(stack: Stack) -> None:
+    """A re-connect that returns with a stranger's account is refused, its tokens given to the worker to revoke."""
+    key = stack.api_key("connections:read", "connections:write")
+    connection = stack.connect(key, user_id="42")
+    back = stack.come_back(key, account=Account("mallory"), user_id="42", connection_id=connection["id"])
+    assert back["error"] == "account_mismatch"
+
+
+def confirm_for_somebody_else(stack: Stack) -> None:
+    """A confirmation for another user ends the session and discards the tokens."""
+    key = stack.api_key("connections:read", "connections:write")
+    back = stack.come_back(key, user_id="42")
+    stack.confirm(key, back, status=403, user_id="43")
+
+
+def read_tokens(stack: Stack) -> None:
+    """The token call over a connection's life: fresh, refreshed, forced; by the eyes of a user, its profile."""
+    stack.sweep()  # makes the branch keys
+    key, connection = connected(stack)
+    path = f"/v1/connections/{connection['id']}"
+    for minutes in (0, 70):
+        stack.pass_time(minutes * 60)
+        stack.call("RefreshFunction", "GET /v1/connections/{id}/token", path=f"{path}/token", headers=key)
+    stack.pass_time(120)
+    stack.call("RefreshFunction", "POST /v1/connections/{id}/refresh", path=f"{path}/refresh", headers=key)
+    bearer = {"authorization": f"Bearer {stack.sign_in('app', BACK)['access_token']}"}
+    stack.connect(bearer)
+    own = json.loads(stack.call("ConnectionsFunction", "GET /v1/connections", headers=bearer)["body"])["connections"][0]
+    sync = f"/v1/connections/{own['id']}/sync"
+    stack.call("RefreshFunction", "POST /v1/connections/{id}/sync", path=sync, headers=bearer)
+
+
+def connected(stack: Stack) -> tuple[dict[str, str], dict[str, Any]]:
+    key = stack.api_key("connections:read", "connections:write", "connections:token")
+    return key, stack.connect(key, user_id="42")
+
+
+def work_off_what_is_due(stack: Stack) -> None:
+    """The sweeper queues what the worker then refreshes, revokes upstream and erases."""
+    stack.sweep()
+    key, connection = connected(stack)
+    stack.pass_time(3300)
+    stack.sweep()
+    stack.deliver("WORK_QUEUE_URL", "RefreshWorkerFunction", "batch_handler")
+    path = f"/v1/connections/{connection['id']}"
+    stack.call("ConnectionsFunction", "DELETE /v1/connections/{id}", path=path, headers=key)
+    stack.deliver("WORK_QUEUE_URL", "RefreshWorkerFunction", "batch_handler")
+    come_back_with_another_account(stack)
+    stack.deliver("WORK_QUEUE_URL", "RefreshWorkerFunction", "batch_handler")
+
+
+def lose_a_grant(stack: Stack) -> None:
+    """The user withdraws at the provider; twice dead makes a connection that must be connected anew."""
+    stack.sweep()
+    key, connection = connected(stack)
+    path = f"/v1/connections/{connection['id']}/token"
+    stack.world.provider.revoke_everything()
+    stack.pass_time(4000)
+    stack.call("RefreshFunction", "GET /v1/connections/{id}/token", path=path, headers=key, status=503)
+    stack.pass_time(60)
+    stack.call("RefreshFunction", "GET /v1/connections/{id}/token", path=path, headers=key, status=409)
+    assert "connection.needs_reauth" in actions(stack.world.wiring)
+
+
+def find_the_provider_down(stack: Stack) -> None:
+    """The breaker counts, at the token call and at the worker, and forgets when the provider is back."""
+    stack.sweep()
+    key, connection = connected(stack)
+    path = f"/v1/connections/{connection['id']}/token"
+    stack.pass_time(4000)
+    stack.world.provider.answer_next(503)
+    stack.call("RefreshFunction", "GET /v1/connections/{id}/token", path=path, headers=key, status=503)
+    stack.pass_time(600)
+    stack.world.provider.answer_next(503)
+    stack.sweep()
+    stack.deliver("WORK_QUEUE_URL", "RefreshWorkerFunction", "batch_handler")
+    stack.pass_time(600)
+    stack.sweep()
+    stack.deliver("WORK_QUEUE_URL", "RefreshWorkerFunction", "batch_handler")
+
+
+def park_and_rescue(stack: Stack) -> None:
+    """Both refreshers can park an answer, and the rescue function can apply it."""
+    _, connection = connected(stack)
+    grant = stack.world.wiring.grants.get(connection["id"])
+    for name in ("RefreshFunction", "RefreshWorkerFunction"):
+        parked = replace(grant, generation=grant.generation + 1, n=grant.n + 1, write_id=f"by {name}")
+        stack.function(name).app_wiring.rescue_queue.park(parked)
+    stack.world.wiring.grants.mark_needs_reauth(
+        grant, "rotation_outcome_unknown", now=stack.now, audit=stack.world.event("connection.needs_reauth")
+    )
+    stack.deliver("RESCUE_QUEUE_URL", "RescueFunction", "handler")
+    assert stack.world.wiring.grants.get(connection["id"]).generation == grant.generation + 1
+    assert stack.world.wiring.connections.get(connection["id"]).status == "active"
+
+
+JOURNEYS: tuple[Callable[[Stack], None], ...] = (
+    look_around,
+    sign_in_and_out,
+    steal_a_refresh_token,
+    connect_for_a_named_user,
+    connect_for_oneself,
+    connect_for_somebody_known,
+    come_back_with_another_account,
+    confirm_for_somebody_else,
+    read_tokens,
+    work_off_what_is_due,
+    lose_a_grant,
+    find_the_provider_down,
+    park_and_rescue,
+)
+
+
+@pytest.mark.parametrize("journey", JOURNEYS, ids=lambda journey: journey.__name__)
+def test_i02_roles_allow_everything_their_functions_do(stack, journey):
+    """No call of a journey is denied."""
+    journey(stack)
+
+
+def test_i02_roles_allow_nothing_that_their_functions_do_not_do(monkeypatch):
+    """After every journey, each right of each role has been needed at least once."""
+    left_over: dict[str, set[tuple[str, str]]] = {}
+    for journey in JOURNEYS:
+        stack = Stack(monkeypatch)
+        journey(stack)
+        for name, guard in stack.guards.items():
+            unused = {(sid, right) for sid, right in guard.left_over() if sid not in PLATFORM}
+            left_over[name] = left_over.get(name, unused) & unused
+
+    assert {name: sorted(rights) for name, rights in left_over.items() if rights} == {}
