@@ -20,9 +20,12 @@ from grantkeeper.model import AuditEvent, Client, Connection, Identity, Principa
 from grantkeeper.oauth.token_response import token_set
 from grantkeeper.services.complete_callback import complete_callback
 from grantkeeper.services.confirm_connection import Confirmation, confirm_connection
+from grantkeeper.services.discard_tokens import discard_tokens
 from grantkeeper.services.disconnect import Disconnected, disconnect
 from grantkeeper.services.open_connect_session import ConnectRequest, OpenedConnectSession, open_connect_session
 from grantkeeper.services.people import Named
+from grantkeeper.services.refresh_run import Cause, Run
+from grantkeeper.services.revoke_upstream import revoke_upstream
 from grantkeeper.services.start_connect import start_connect
 from tests.doubles.aws import memory_wiring
 from tests.doubles.provider import NOON, Account, FakeProvider
@@ -245,6 +248,16 @@ class ConnectWorld:
             now=self.now,
             request_id="req",
         )
+
+    def work(self) -> None:
+        """The worker takes what is queued, once."""
+        run = Run(clock=lambda: self.now, sleep=lambda _: None, remaining_ms=lambda: 20_000)
+        for message in self.queued():
+            for connection_id, _ in message["ids"]:
+                if message["kind"] == "erase":
+                    discard_tokens(connection_id, cause=Cause("sweep", "system"), ports=self.wiring, run=run)
+                else:
+                    revoke_upstream(connection_id, cause=Cause("sweep", "system"), ports=self.wiring, run=run)
 
     # --- what can be seen afterwards ---
 

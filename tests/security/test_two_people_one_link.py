@@ -198,6 +198,34 @@ def test_c32_no_answer_names_the_sessions_user(world, alice, mallory):
     assert owner not in repr(world.trail(sub_of(world, mallory) or "nobody"))
 
 
+def test_c32_refused_tokens_are_dead_at_the_provider_too(world, alice, mallory):
+    """What Alice consented to by mistake is taken back for her."""
+    back = world.come_back(world.follow(opens(world, mallory), browser="alice's"), account=ALICES_ACCOUNT)
+    (refresh_token,) = world.provider.live_refresh_tokens
+    with pytest.raises(ConfirmationRefused):
+        confirms(world, back, alice)
+
+    world.work()
+
+    assert world.provider.revoked_tokens == [refresh_token]
+    assert world.provider.live_refresh_tokens == []
+    assert not [i for i in world.wiring.aws.dynamodb.dump("grants") if i["sk"]["S"].startswith("PENDING#")]
+
+
+def test_c32_a_refused_session_does_not_cut_off_what_alice_connected_herself(world, alice, mallory):
+    """Her own connection shares the provider's grant: it is spared (the radius rule)."""
+    connection = world.connect(alice[0], names=alice[1], account=ALICES_ACCOUNT)
+    back = world.come_back(world.follow(opens(world, mallory), browser="alice's"), account=ALICES_ACCOUNT)
+    with pytest.raises(ConfirmationRefused):
+        confirms(world, back, alice)
+
+    world.work()
+
+    assert world.provider.revoked_tokens == []
+    assert world.wiring.connections.get(connection.id).status == "active"
+    assert not [i for i in world.wiring.aws.dynamodb.dump("grants") if i["sk"]["S"].startswith("PENDING#")]
+
+
 def test_the_honest_way_works(world, alice, mallory):
     """Alice opens, Alice consents, Alice confirms; Mallory does the same beside her."""
     hers = world.come_back(world.follow(opens(world, alice), browser="hers"), account=ALICES_ACCOUNT)

@@ -1,12 +1,14 @@
 """A user's own API key for a service."""
 
-import json
+from dataclasses import replace
 
 import pytest
 
 from grantkeeper.errors import BadRequest, Conflict, GrantUnreadable
 from grantkeeper.ports import Binding
 from grantkeeper.services.add_api_key import NewApiKey, add_api_key
+from grantkeeper.services.read_token import TokenWanted, read_token
+from grantkeeper.services.refresh_run import Run
 from tests.doubles.connect_world import ALICE, BACKEND, KEY_SERVICE, ConnectWorld
 
 SECRET = "key-0123456789"
@@ -115,11 +117,18 @@ def test_a_key_does_not_show_itself():
     assert SECRET not in repr(NewApiKey.parse({"service": KEY_SERVICE, "label": "mine", "secret": SECRET}))
 
 
-def test_the_sealed_set_reads_as_any_token_set(world):
-    """The token call hands it out without knowing where it came from."""
+def test_the_token_call_hands_the_key_out(world):
+    """As it was brought, never refreshed, to whom the user lets have it."""
     connection = add(world)
-    grant = world.wiring.grants.get(connection.id)
+    answer = read_token(
+        TokenWanted(connection.id),
+        principal=replace(BACKEND, scopes=frozenset({"connections:token"})),
+        has_consent=world.wiring.connections.has_consent,
+        first_use=lambda *_: False,
+        ports=world.wiring,
+        run=Run(clock=lambda: world.now + 10 * 365 * 86_400, sleep=lambda _: None, remaining_ms=lambda: 20_000),
+    )
 
-    opened = json.loads(world.wiring.vault.open(grant.sealed, binding=Binding.of(grant)))
-    assert opened["answer"]["access_token"] == SECRET
-    assert (grant.refreshable, grant.expires_at, grant.due_at) == (False, None, None)
+    assert (answer.kind, answer.access_token, answer.expires_at) == ("api_key", SECRET, None)
+    grant = world.wiring.grants.get(connection.id)
+    assert (grant.refreshable, grant.due_at, grant.generation) == (False, None, 1)

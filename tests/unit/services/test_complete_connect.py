@@ -245,6 +245,50 @@ def test_kms_being_down_connects_nothing(world):
     assert world.come_back(trip).error == "temporarily_unavailable"
 
 
+def test_named_tokens_are_grants_of_their_own(world):
+    """One consent, a bot's token and a user's (Slack): each sealed alone, neither holding the other's."""
+    world = ConnectWorld(
+        token_response={
+            "tokens": [
+                {"name": "bot", "access_token": "/access_token"},
+                {
+                    "name": "user",
+                    "access_token": "/authed_user/access_token",
+                    "refresh_token": "/authed_user/refresh_token",
+                    "expires_in": "/authed_user/expires_in",
+                    "scope": "/authed_user/scope",
+                    "token_type": "/authed_user/token_type",
+                    "optional": True,
+                },
+            ]
+        }
+    )
+    world.provider.extra_token_fields = {"authed_user": {"access_token": "users-token", "scope": "openid files.write"}}
+
+    connection = world.connect(access="write")
+
+    assert connection.token_names == ("bot", "user")
+    assert set(world.wiring.grants.names(connection.id)) == {"bot", "user"}
+    assert world.tokens_of(connection.id, "user") == "users-token"
+    bot = world.wiring.grants.get(connection.id, "bot")
+    assert b"users-token" not in world.wiring.vault.open(bot.sealed, binding=Binding.of(bot))
+    assert bot.refreshable
+    assert not world.wiring.grants.get(connection.id, "user").refreshable
+
+
+def test_another_accounts_tokens_are_revoked_at_the_provider(world):
+    """After an `account_mismatch`, once the worker has run; the old grant works on."""
+    connection = world.connect(account=Account("one", {"email": "a@example.com"}))
+    kept = world.provider.live_refresh_tokens
+    world.come_back(
+        world.follow(world.open(connection_id=connection.id)), account=Account("two", {"email": "b@example.com"})
+    )
+
+    world.work()
+
+    assert world.provider.live_refresh_tokens == kept
+
+
 def test_a_moved_pending_grant_does_not_open_for_another_connection(world):
     """What is sealed is bound to its connection, user and consent."""
     alices, bobs = world.connect(ALICE), world.connect(BOB)

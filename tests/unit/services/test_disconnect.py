@@ -133,3 +133,16 @@ def test_a_client_may_disconnect_what_its_user_connected_there(world):
     connection = world.connect(BACKEND, names={"user_id": "42"})
 
     assert world.disconnect(connection.id, BACKEND).connection.status == "revoked"
+
+
+def test_after_the_worker_nothing_is_left_to_revoke(world):
+    """The provider was told, our copy is erased, and the answer says so."""
+    connection = world.connect()
+    (refresh_token,) = world.provider.live_refresh_tokens
+    world.disconnect(connection.id)
+
+    world.work()
+
+    assert world.provider.revoked_tokens == [refresh_token]
+    assert world.wiring.grants.get(connection.id).sealed == b""
+    assert world.disconnect(connection.id).upstream == "done"
