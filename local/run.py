@@ -17,14 +17,16 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from rich.console import Console
 
-from local import aws, providers, seed
+from local import aws, providers, report, seed
 from local.children import Children, LocalRunError, free_port, require_free
 from local.demo_app import DemoApp
 from local.edge import Edge, deployed_routes
@@ -51,6 +53,11 @@ def main(arguments: list[str] | None = None) -> int:
     except LocalRunError as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         return 1
+    except Exception as error:  # noqa: BLE001 - whatever it was, the reader gets a sentence and the log the rest
+        trace = options.state_dir / "logs" / "run.log"
+        trace.write_text(traceback.format_exc())
+        console.print(f"The local run failed: {error}; {trace} has the details.", style="red", markup=False)
+        return 1
     return 0
 
 
@@ -59,6 +66,7 @@ def _run(options: argparse.Namespace, stack: ExitStack) -> None:
     state: Path = options.state_dir
     state.mkdir(parents=True, exist_ok=True)
     stack.enter_context(_only_one(state))
+    (state / "stack.json").unlink(missing_ok=True)  # of a run that was killed
     for tool in ("sam", "uv", "make"):
         _require(tool)
     overlays = providers.overlays(options.providers)
@@ -67,6 +75,7 @@ def _run(options: argparse.Namespace, stack: ExitStack) -> None:
     errors = stack.enter_context((logs / "errors.log").open("w", buffering=1))
     edge = _listen(options.port, report=lambda function, error: print(f"{function}: {error}", file=errors))
     stack.callback(edge.server_close)
+    _serve(edge, stack)
     children = Children(logs)
     stack.callback(_stop_children, children)
     public_url = f"http://localhost:{edge.port}"
@@ -89,8 +98,6 @@ def _run(options: argparse.Namespace, stack: ExitStack) -> None:
         api_id = next(iter(deployed.of_type("AWS::ApiGatewayV2::Api").values()))
         routes = deployed_routes(aws.client("apigatewayv2", url), api_id)
         edge.open(api_id=api_id, routes=routes, lambda_client=lambda_client)
-        threading.Thread(target=edge.serve_forever, daemon=True).start()
-        stack.callback(edge.shutdown)
     with _step("Register the demo client and its providers"):
         app = DemoApp(free_port(options.demo_app_port), issuer=public_url)
         stack.callback(app.server_close)
@@ -101,80 +108,28 @@ def _run(options: argparse.Namespace, stack: ExitStack) -> None:
             providers=[providers.demo(demo_url), *overlays],
         )
         app.open(client_id=seeded.client_id, api_key=seeded.client_api_key)
-        threading.Thread(target=app.serve_forever, daemon=True).start()
-        stack.callback(app.shutdown)
+        _serve(app, stack)
     with _step("Make signing and branch keys"):
         seed.make_keys(aws.client("lambda", url, read_timeout=90), functions[_sweeper(functions)])
 
-    facts = _facts(deployed, seeded, state=state, url=url, public_url=public_url, demo_url=demo_url, app=app)
+    facts = report.facts(deployed, seeded, state=state, url=url, public_url=public_url, demo_url=demo_url, app=app)
     stack.callback((state / "stack.json").unlink, missing_ok=True)
     for file in filter(None, (state / "stack.json", options.ready_file)):
-        _write_private(file, json.dumps(facts, indent=2) + "\n")
-    _say_ready(facts, routes, app=app, seconds=time.monotonic() - started, state=state)
+        report.write_private(file, json.dumps(facts, indent=2) + "\n")
+    report.say_ready(console, facts, routes, app=app, seconds=time.monotonic() - started, state=state)
     if not options.once:
         _watch(children)
-
-
-def _facts(
-    deployed: aws.Deployed, seeded: seed.Seeded, *, state: Path, url: str, public_url: str, demo_url: str, app: DemoApp
-) -> dict[str, Any]:
-    """What `.local/stack.json` says of the running stack: keys included, so the file is the owner's alone."""
-    return {
-        "pid": os.getpid(),
-        "state_dir": str(state.resolve()),
-        "api_url": public_url,
-        "console_url": f"{public_url}/console",
-        "demo_app_url": app.url,
-        "demo_provider_url": demo_url,
-        "client_id": seeded.client_id,
-        "redirect_uri": app.callback_uri,
-        "connect_redirect_uri": app.connected_uri,
-        "client_api_key": seeded.client_api_key,
-        "admin_api_key": seeded.admin_api_key,
-        "aws_endpoint_url": url,
-        "region": aws.REGION,
-        "stack_name": aws.STACK,
-        "tables": deployed.of_type("AWS::DynamoDB::Table"),
-        "queues": deployed.of_type("AWS::SQS::Queue"),
-        "functions": deployed.of_type("AWS::Lambda::Function"),
-        "bus": next(iter(deployed.of_type("AWS::Events::EventBus").values()), None),
-        "outputs": dict(deployed.outputs),
-        "environment": dict(deployed.environment),
-    }
-
-
-def _say_ready(facts: dict[str, Any], routes: Mapping[str, str], *, app: DemoApp, seconds: float, state: Path) -> None:
-    """What to open and what to try next."""
-    api = facts["api_url"]
-    console.print(
-        f"\n[bold]Grantkeeper is up[/bold] ({seconds:.0f} s). Open [bold]{app.url}[/bold] and sign in as ada.\n"
-    )
-    rows = {
-        "API": api,
-        "API description": f"{api}/docs" if "GET /docs" in routes else "",
-        "Admin console": facts["console_url"] if any("/console" in route for route in routes) else "",
-        "Demo application": f"{app.url}  (client {facts['client_id']})",
-        "Demo provider": facts["demo_provider_url"],
-        "Operator's API key": facts["admin_api_key"],
-        "Client's API key": facts["client_api_key"],
-        "All of this": str(_relative(state / "stack.json")),
-    }
-    for name, value in ((name, value) for name, value in rows.items() if value):
-        console.print(f"  {name:<20}{value}", soft_wrap=True)
-    console.print("\nNext:", soft_wrap=True)
-    for command in (
-        f"curl -s {api}/.well-known/openid-configuration",
-        f"curl -s -H 'X-API-Key: {facts['client_api_key']}' {api}/v1/connections?user_id=42",
-        f"curl -s -H 'X-API-Key: {facts['admin_api_key']}' {api}/v1/admin/stats",
-    ):
-        console.print(f"  {command}", soft_wrap=True)
-    console.print("\nCtrl-C stops everything.")
 
 
 def _watch(children: Children) -> None:
     while (name := children.dead()) is None:
         time.sleep(0.5)
     raise LocalRunError(f"The {name} ended by itself:\n{children.tail(name)}")
+
+
+def _serve(server: ThreadingHTTPServer, stack: ExitStack) -> None:
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    stack.callback(server.shutdown)
 
 
 def _listen(port: int, *, report: Callable[[str, str], None]) -> Edge:
@@ -239,16 +194,6 @@ def _sweeper(functions: dict[str, str]) -> str:
 def _directory(path: Path) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    with open(path, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        file.write(text)
-
-
-def _relative(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _stop(*_: object) -> None:
