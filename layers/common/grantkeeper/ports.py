@@ -259,6 +259,9 @@ class Connections(Protocol):
     def update_profile(self, connection_id: str, profile: Profile, *, now: int, audit: AuditEvent) -> bool:
         """Replace the account's profile on META, unless the connection is revoked (then False); never touches a grant."""
 
+    def update_scopes(self, connection_id: str, scopes: Sequence[str], *, now: int, audit: AuditEvent) -> bool:
+        """Replace the granted scopes on META after a refresh changed them, unless the connection is revoked (then False)."""
+
     def has_consent(self, sub: str, client_id: str, connection_id: str) -> bool:
         """True when the user allows this client to use the connection."""
 

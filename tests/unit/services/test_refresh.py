@@ -646,6 +646,10 @@ def test_c48_a_narrower_scope_is_what_is_stored(world):
     world.refresh()
 
     assert world.grant().scopes == ("openid", "offline_access")
+    connection = world.wiring.connections.get(world.connection_id)
+    assert connection.scopes == ("openid", "offline_access")
+    assert connection.missing_scopes == ("files.read",)
+    assert "connection.scopes_changed" in world.actions()
 
 
 def test_c50_f29_no_refresh_token_in_the_answer_keeps_the_old_one(lasting):

@@ -19,12 +19,13 @@ from grantkeeper.errors import (
     TooManyRequests,
 )
 from grantkeeper.model import Grant, Principal, TokenSet
+from grantkeeper.services.before_the_call import SOON
 from grantkeeper.services.dead_answer import usable
 from grantkeeper.services.lease_policy import CLOCK_SKEW, until_grown
 from grantkeeper.services.note_use import note_use
 from grantkeeper.services.open_grant import open_grant, reseal_if_old
 from grantkeeper.services.people import client_of
-from grantkeeper.services.refresh import SOON, refresh
+from grantkeeper.services.refresh import refresh
 from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run
 from grantkeeper.services.successor import read_tokens
 from grantkeeper.services.take_lease import PATIENCE

@@ -23,22 +23,21 @@ from grantkeeper.errors import (
     ProviderUnavailable,
     RefreshPending,
     StoreUnavailable,
-    TooManyRequests,
 )
 from grantkeeper.model import Grant, TokenSet
 from grantkeeper.ports import Binding, SealingKey
 from grantkeeper.providers.record import Provider
+from grantkeeper.services.before_the_call import count_caller, refuse_early, refuse_outlived
 from grantkeeper.services.dead_answer import dead_answer, declare, usable
 from grantkeeper.services.lease_policy import (
     CLOCK_SKEW,
-    START_NEEDS,
     Wait,
     has_strike,
     is_strict,
     until_grown,
-    until_next_strike,
 )
-from grantkeeper.services.open_grant import open_grant, report_tampering
+from grantkeeper.services.mirror_scopes import mirror_scopes
+from grantkeeper.services.open_grant import open_grant
 from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run
 from grantkeeper.services.report_registration import report_registration
 from grantkeeper.services.save_first import save_first
@@ -54,11 +53,8 @@ from grantkeeper.services.take_lease import (
     wait_for_generation,
 )
 
-SOON = 2  # seconds, for callers told to come back
 PROVIDER_DOWN = 15
 REGISTRATION_REFUSED = 300
-HOUR = 3600
-HOURLY_CAP = 30  # refreshes of one connection that callers force or cause by reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +111,7 @@ def refresh(grant: Grant, *, cause: Cause, ports: RefreshPorts, run: Run, patien
     if not refreshable and grant.rejected_generation != grant.generation:
         return Refreshed(grant)
 
-    _refuse_early(grant, ports=ports, run=run)
+    refuse_early(grant, ports=ports, run=run)
     token = job.tokens.refresh_token if refreshable else job.tokens.access_token
     taken = take_lease(grant, token=token or "", rule=provider.refresh, ports=ports, run=run)
     if isinstance(taken, Held):
@@ -127,19 +123,6 @@ def refresh(grant: Grant, *, cause: Cause, ports: RefreshPorts, run: Run, patien
 
 def _has_expired(grant: Grant, run: Run) -> bool:
     return grant.expires_at is not None and run.clock() >= grant.expires_at + CLOCK_SKEW
-
-
-def _refuse_early(grant: Grant, *, ports: RefreshPorts, run: Run) -> None:
-    """Do not begin what cannot be finished, is not due, or would meet a provider that is down."""
-    now = run.clock()
-    if run.remaining < START_NEEDS:
-        raise RefreshPending("There is no time left for a refresh in this call.", retry_after=SOON)
-    wait = until_next_strike(grant, now=now)
-    if wait:
-        raise RefreshPending("The provider refused this grant once and is asked again shortly.", retry_after=wait)
-    open_until = ports.breakers.open_until(grant.provider)
-    if open_until > now:
-        raise ProviderUnavailable("The provider is not answering.", retry_after=open_until - now)
 
 
 def _wait(grant: Grant, wait: Wait, *, patience: float, ports: RefreshPorts, run: Run) -> Refreshed:
@@ -161,26 +144,16 @@ def _under_lease(job: _Job, held: Held, *, refreshable: bool, ports: RefreshPort
             let_go(held, ports=ports, run=run)
             return Refreshed(current)
         if refreshable and is_strict(job.provider.refresh):
-            _refuse_outlived(current, cause=job.cause, ports=ports, run=run)
+            refuse_outlived(current, cause=job.cause, ports=ports, run=run)
         key = ports.vault.prepare(Binding.of(current), sealed=current.sealed)
         ask = _prepare(job, current, refreshable=refreshable, ports=ports, run=run)
-        _refuse_early(current, ports=ports, run=run)  # the lease may have taken long, and a strike have been stored
-        _count(current, cause=job.cause, ports=ports, run=run)
+        refuse_early(current, ports=ports, run=run)  # the lease may have taken long, and a strike have been stored
+        count_caller(current, cause=job.cause, ports=ports, run=run)
 
     answer = ask_provider(ask, run=run)
     if isinstance(answer, Refused):
         return _refused(current, answer, job=job, held=held, ports=ports, run=run)
     return _save(current, answer, key=key, job=job, ports=ports, run=run)
-
-
-def _count(grant: Grant, *, cause: Cause, ports: RefreshPorts, run: Run) -> None:
-    """Cap what callers can cause: reports and forced refreshes. The schedule needs no cap."""
-    reported = cause.caused_by == "read" and grant.rejected_generation == grant.generation
-    if cause.caused_by != "force" and not reported:
-        return
-    wait = ports.rate_limits.hit(f"refresh#{grant.connection_id}", limit=HOURLY_CAP, window=HOUR, now=run.clock())
-    if wait:
-        raise TooManyRequests("This connection was refreshed too often in this hour.", retry_after=wait)
 
 
 def _prepare(job: _Job, current: Grant, *, refreshable: bool, ports: RefreshPorts, run: Run) -> Ask:
@@ -199,23 +172,6 @@ def _given_back_on_error(held: Held, *, ports: RefreshPorts, run: Run) -> Iterat
         raise
 
 
-def _refuse_outlived(grant: Grant, *, cause: Cause, ports: RefreshPorts, run: Run) -> None:
-    """
-    Find a whole old row that was put back: it opens, and the trail knows its successor.
-
-    Its refresh token is spent. Where spending it again costs the family, it is not: the row is read once more, in
-    case the successor was saved just now, and then the user is asked to connect again.
-    """
-    if not ports.audit.generation_recorded(grant.connection_id, grant.name, grant.generation + 1):
-        return
-    current = usable(ports.grants.get(grant.connection_id, grant.name))
-    if current.generation != grant.generation:
-        raise RefreshPending("This connection was refreshed just now.", retry_after=1)
-    report_tampering(current, reason="generation_outlived", ports=ports, run=run)
-    declare(current, reason="spent_elsewhere", cause=cause, ports=ports, run=run)
-    raise RefreshPending("This connection was refreshed just now.", retry_after=1)
-
-
 def _save(grant: Grant, answer: Answered, *, key: SealingKey, job: _Job, ports: RefreshPorts, run: Run) -> Refreshed:
     made = successor(grant, answer, spent=job.tokens, provider=job.provider, key=key, cause=job.cause, run=run)
     kept = save_first(made, ports=ports, run=run)
@@ -226,6 +182,8 @@ def _save(grant: Grant, answer: Answered, *, key: SealingKey, job: _Job, ports: 
         raise ConnectionRevoked("The connection was disconnected.")
     if kept.where == "moved":
         return Refreshed(usable(kept.current or ports.grants.get(grant.connection_id, grant.name)))
+    if kept.where == "saved":
+        mirror_scopes(grant, made, ports=ports, run=run)
     run.report("refreshed", {"connection_id": made.connection_id, "token": made.name, "provider": made.provider})
     return Refreshed(made, answer.plaintext)
 

@@ -186,12 +186,21 @@ class DynamoConnections:
 
     def update_profile(self, connection_id: str, profile: Profile, *, now: int, audit: AuditEvent) -> bool:
         """Replace the account's profile on META, unless the connection is revoked; never touches a grant."""
+        change = "SET #profile = :value, #updated_at = :now, #write_id = :write_id"
+        return self._update_meta(connection_id, change, profile, now=now, audit=audit)
+
+    def update_scopes(self, connection_id: str, scopes: Sequence[str], *, now: int, audit: AuditEvent) -> bool:
+        """Replace the granted scopes on META, unless the connection is revoked; never touches a grant."""
+        change = "SET #scopes = :value, #updated_at = :now, #write_id = :write_id"
+        return self._update_meta(connection_id, change, tuple(scopes), now=now, audit=audit)
+
+    def _update_meta(self, connection_id: str, change: str, value: object, *, now: int, audit: AuditEvent) -> bool:
         write_id = new_write_id()
         update = self._table.to_update(
             keys.connection(connection_id),
-            "SET #profile = :profile, #updated_at = :now, #write_id = :write_id",
+            change,
             condition="#status <> :revoked AND attribute_exists(#pk)",
-            values={":profile": profile, ":now": now, ":write_id": write_id, ":revoked": "revoked"},
+            values={":value": value, ":now": now, ":write_id": write_id, ":revoked": "revoked"},
         )
         try:
             self._table.transact([update, *audit_writes(self._audit, audit)])
