@@ -132,20 +132,20 @@ def test_i11_every_mapping_reports_the_items_that_failed():
 def test_i11_queues_never_take_the_whole_account():
     """Workers have a ceiling, the refresh worker's by parameter."""
     assert mappings()["RefreshWorkerFunctionWork"]["ScalingConfig"] == {
-        "MaximumConcurrency": {"Ref": "WorkerMaximumConcurrency"}
+        "MaximumConcurrency": {"Fn::If": ["IsLocal", 2, {"Ref": "WorkerMaximumConcurrency"}]}
     }
     assert mappings()["RescueFunctionRescue"]["ScalingConfig"] == {"MaximumConcurrency": 2}
 
 
 @pytest.mark.parametrize("mapping", sorted(STREAM_SOURCES))
-def test_i11_a_poison_record_is_cut_out_and_parked(mapping):
-    """Halved, tried a bounded number of times, then parked: the stream behind it goes on."""
+def test_i11_a_batch_comes_again_whole_until_the_stream_forgets_it(mapping):
+    """Never halved, so that counters know it again; what cannot be read the function parks by itself."""
     properties = mappings()[mapping]
 
     assert properties["EventSourceArn"] == {"Fn::GetAtt": [STREAM_SOURCES[mapping], "StreamArn"]}
-    assert properties["BisectBatchOnFunctionError"] is True
-    assert 0 < properties["MaximumRetryAttempts"] <= 50
-    assert 0 < properties["MaximumRecordAgeInSeconds"] <= 86400
+    assert "BisectBatchOnFunctionError" not in properties
+    assert properties["MaximumRetryAttempts"] == -1
+    assert properties["MaximumRecordAgeInSeconds"] == 86400
     assert properties["StartingPosition"] == "TRIM_HORIZON"
     assert refers_to(properties["DestinationConfig"]["OnFailure"]["Destination"]) == {"DeadLetterQueue"}
 
