@@ -163,6 +163,12 @@ class Wiring:
         return SqsRescueQueue(self.aws.sqs, self.env["RESCUE_QUEUE_URL"])
 
     @cached_property
+    def dead_letters(self) -> ports.DeadLetters:
+        from grantkeeper.stores.queues import SqsDeadLetters
+
+        return SqsDeadLetters(self.aws.sqs, self.env["DEAD_LETTER_QUEUE_URL"])
+
+    @cached_property
     def event_bus(self) -> ports.EventBus:
         from grantkeeper.stores.event_bus import EventBridgeBus
 
@@ -192,9 +198,9 @@ class Wiring:
 
     @cached_property
     def provider_http(self) -> ports.ProviderHttp:
-        from grantkeeper.provider_http import Httpx2ProviderHttp
+        from grantkeeper.provider_http import PooledProviderHttp
 
-        return Httpx2ProviderHttp(allow_private_addresses=self.local)
+        return PooledProviderHttp(allow_private_addresses=self.local)
 
     @cached_property
     def provider_keys(self) -> ProviderKeys:

@@ -19,13 +19,19 @@ MAX_DEPTH = 20
 
 def strict_object(body: bytes) -> dict[str, Any] | None:
     """Parse a JSON object strictly; None for anything else."""
+    value = strict_value(body)
+    return value if isinstance(value, dict) else None
+
+
+def strict_value(body: bytes) -> Any:
+    """Parse JSON of any kind strictly; None for anything that is none, and for `null`."""
     if len(body) > MAX_ANSWER:
         return None
     try:
         value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_int=_integer)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) and not _deeper_than(value, MAX_DEPTH) else None
+    return None if isinstance(value, dict | list) and _deeper_than(value, MAX_DEPTH) else value
 
 
 def lenient_object(body: bytes) -> dict[str, Any] | None:

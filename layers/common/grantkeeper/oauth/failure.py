@@ -49,7 +49,7 @@ def failure(http: HttpResponse, *, provider: Provider, now: int) -> Failure:
     body = _body(http, provider)
     code = _error_code(body, provider)
     rule = _match(http, body, code, provider)
-    retry_after = _retry_after(http.headers.get("retry-after"), now)
+    retry_after = retry_after_seconds(http.headers.get("retry-after"), now=now)
     shown = code if code in TOKEN_ERRORS or any(code == row.error for row in provider.errors) else None
 
     if rule is None:
@@ -112,18 +112,27 @@ def _details(body: dict[str, Any]) -> Iterator[str]:
     yield from (value for name in ("error_subtype", "suberror") if isinstance(value := body.get(name), str))
 
 
-def _retry_after(value: str | None, now: int) -> int | None:
-    """Seconds or an HTTP date (RFC 9110 section 10.2.3), at most 15 minutes; None when it is neither."""
+def retry_after_seconds(value: str | None, *, now: int | None = None) -> int | None:
+    """
+    Read a `Retry-After` (RFC 9110 section 10.2.3): seconds or an HTTP date, at most 15 minutes.
+
+    Args:
+        value: The header.
+        now: Epoch seconds; without it a date means nothing.
+
+    Returns:
+        Seconds to wait, None when the header says nothing of use.
+    """
     if value is None:
         return None
     value = value.strip()
     if value.isascii() and value.isdigit():
         return min(int(value[:9]), MAX_RETRY_AFTER)
     try:
-        seconds = int(parsedate_to_datetime(value).timestamp()) - now
+        seconds = int(parsedate_to_datetime(value).timestamp()) - (now or 0)
     except (ValueError, TypeError, OverflowError):
         return None
-    return min(max(seconds, 0), MAX_RETRY_AFTER)
+    return None if now is None else min(max(seconds, 0), MAX_RETRY_AFTER)
 
 
 def _unknown_reason(http: HttpResponse, body: dict[str, Any], code: str | None) -> str:

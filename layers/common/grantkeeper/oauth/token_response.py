@@ -33,6 +33,7 @@ __all__ = [
     "id_token_of",
     "normalise_scopes",
     "sealable",
+    "sealed_answer",
     "token_names",
     "token_set",
 ]
@@ -141,6 +142,13 @@ def token_set(sealed_plaintext: bytes, *, provider: Provider, name: str = "main"
         scopes=None if scope is None else normalise_scopes(provider, scope, ()),
         metadata=(_object(envelope.get("metadata")) | metadata),
     )
+
+
+def sealed_answer(sealed_plaintext: bytes, *, provider: Provider) -> bytes:
+    """The provider's answer inside what `sealable` made, as JSON: for the profile, which may stand in it. Total."""
+    envelope = lenient_object(sealed_plaintext) or {}
+    answer, _ = _opened(envelope, provider)
+    return json.dumps(answer).encode("ascii")
 
 
 def expiry_hint(sealed_plaintext: bytes, *, provider: Provider, name: str = "main") -> int | None:

@@ -1,0 +1,102 @@
+"""Who is this account? Asked of the provider with a fresh access token, by the record's `profile` rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from grantkeeper.errors import ProviderUnavailable, TokenResponseRejected
+from grantkeeper.model import Profile
+from grantkeeper.oauth.answers import parse_answer, strict_value
+from grantkeeper.oauth.failure import retry_after_seconds
+from grantkeeper.oauth.profile import resolve_profile, sources_needed
+from grantkeeper.oauth.token_response import token_names
+from grantkeeper.ports import HttpRequest, ProviderHttp
+from grantkeeper.providers.record import ProfileRequest, Provider
+from grantkeeper.services.redeem_provider_code import ProviderTokens
+
+BUDGET = 4.0  # seconds for each call
+USERINFO = "userinfo"
+
+
+def fetch_profile(*, provider: Provider, tokens: ProviderTokens, provider_http: ProviderHttp) -> Profile:
+    """
+    Find out whose the tokens are.
+
+    The ID token is enough where it says who and which address; else the userinfo endpoint and the record's own requests
+    are asked, with the token in the header only (RFC 6750 section 2.1). What userinfo says counts only for the subject
+    of the ID token (OpenID Connect Core section 5.3.2): another user's access token put beside it is found out here.
+
+    Args:
+        provider: The record, its variables filled.
+        tokens: The provider's answer, judged; its ID token's claims validated.
+        provider_http: Sends the requests.
+
+    Raises:
+        ProviderUnavailable: The provider does not answer, or says that it cannot.
+        TokenResponseRejected: `reason` is `token_refused` (the provider does not know its own token),
+            `userinfo_subject` or `account_unknown`.
+    """
+    access_token = _access_token(tokens, provider)
+    answers: dict[str, Any] = {}
+    for request in _requests(provider, tokens.id_claims):
+        if request.when == "email_missing" and _email_known(provider, tokens, answers):
+            continue
+        answers[request.name] = _ask(request, access_token, provider_http)
+        if request.name == USERINFO:
+            _check_subject(answers[USERINFO], tokens.id_claims)
+    return _resolved(provider, tokens, answers)
+
+
+def _requests(provider: Provider, id_claims: Mapping[str, Any] | None) -> list[ProfileRequest]:
+    """The record's requests; userinfo goes without saying where the map names it and the ID token is not enough."""
+    requests = list(provider.profile.requests)
+    mentioned = any(place.startswith(f"{USERINFO}#") for places in provider.profile.map.values() for place in places)
+    wanted = any(sources_needed(provider, id_claims=id_claims, field=name) for name in ("provider_user_id", "email"))
+    if mentioned and wanted and provider.userinfo_endpoint and all(r.name != USERINFO for r in requests):
+        requests.insert(0, ProfileRequest(USERINFO, provider.userinfo_endpoint))
+    return requests
+
+
+def _access_token(tokens: ProviderTokens, provider: Provider) -> str:
+    token = next((tokens.sets[name].access_token for name in token_names(provider) if name in tokens.sets), "")
+    if not token or not token.isascii() or not token.isprintable():  # it goes into a header
+        raise TokenResponseRejected("The access token cannot be used.", reason="token_refused")
+    return token
+
+
+def _ask(request: ProfileRequest, access_token: str, provider_http: ProviderHttp) -> Any:
+    """
+    One call; None when the provider answers, but not this: a missing scope hides an address, not the account.
+
+    Raises:
+        ProviderUnavailable: 408, 429 or 5xx.
+        TokenResponseRejected: 401.
+    """
+    headers = {"accept": "application/json"} | dict(request.headers) | {"authorization": f"Bearer {access_token}"}
+    response = provider_http.send(HttpRequest(request.method, request.url, tuple(headers.items())), budget=BUDGET)
+    if response.status == 401:
+        raise TokenResponseRejected("The provider does not know the token it issued.", reason="token_refused")
+    if response.status in (408, 429) or response.status >= 500:
+        retry_after = retry_after_seconds(response.headers.get("retry-after"))
+        raise ProviderUnavailable("The provider could not say whose account this is.", retry_after=retry_after)
+    return strict_value(response.body) if response.status == 200 else None
+
+
+def _check_subject(userinfo: Any, id_claims: Mapping[str, Any] | None) -> None:
+    if userinfo is None or id_claims is None:
+        return
+    if not isinstance(userinfo, dict) or userinfo.get("sub") != id_claims.get("sub"):
+        raise TokenResponseRejected("The access token is another account's.", reason="userinfo_subject")
+
+
+def _email_known(provider: Provider, tokens: ProviderTokens, answers: Mapping[str, Any]) -> bool:
+    try:
+        return _resolved(provider, tokens, answers).email is not None
+    except TokenResponseRejected:
+        return False
+
+
+def _resolved(provider: Provider, tokens: ProviderTokens, answers: Mapping[str, Any]) -> Profile:
+    token_response = parse_answer(tokens.body, provider=provider, lenient=True) or {}
+    return resolve_profile(provider, id_claims=tokens.id_claims, token_response=token_response, answers=answers)
