@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -225,6 +228,45 @@ def test_refused_kms_is_counted_for_the_alarm(world, function, capsys):
     assert metrics["KmsRefused"] == [1]
     assert metrics["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
     assert world.connection_id not in json.dumps(metrics)
+
+
+def test_a_sync_reads_the_profile_again(world, function):
+    """Metadata, so another scope; the answer is the connection and holds no token."""
+    headers = key(world, "connections:write")
+
+    answer = call(world, function, "POST /v1/connections/{id}/sync", headers=headers)
+
+    assert answer.status == 200
+    assert answer.json["account"]["name"] == "Alice Example"
+    assert world.tokens().access_token not in answer.body
+    assert call(world, function, "POST /v1/connections/{id}/sync").status == 403
+
+
+def test_a_fresh_token_loads_no_http_client():
+    """The hot path: nothing of pydantic, authlib, joserfc, X-Ray or an HTTP client, not even by a detour."""
+    script = """
+import sys
+from tests.doubles.aws import ENVIRONMENT
+import os
+os.environ.update(ENVIRONMENT)
+from tests.support.functions import _load
+_load("refresh")
+import grantkeeper.services.work, grantkeeper.stores.grants, grantkeeper.vault
+heavy = {"pydantic", "boto3", "authlib", "joserfc", "httpx2", "httpx", "aws_xray_sdk"}
+print(sorted(heavy & sys.modules.keys()))
+print("aws_lambda_powertools.event_handler" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={"PYTHONPATH": f"{ROOT / 'layers' / 'common'}{os.pathsep}{ROOT}", "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert done.stdout.splitlines() == ["[]", "False"]
 
 
 # --- the batch ---

@@ -15,10 +15,11 @@ from typing import Literal
 
 from grantkeeper.errors import ProviderUnavailable, TokenResponseRejected
 from grantkeeper.model import Grant, Reason, TokenSet
+from grantkeeper.oauth.endpoints import resolve
 from grantkeeper.oauth.token_request import refresh_request
 from grantkeeper.oauth.token_response import failure, granted, sealable
 from grantkeeper.ports import HttpRequest, HttpResponse
-from grantkeeper.providers.record import Provider
+from grantkeeper.providers.record import ProfileRequest, Provider
 from grantkeeper.services.lease_policy import CALL_BUDGET, SAVE_RESERVE, SECOND_CALL_NEEDS
 from grantkeeper.services.refresh_run import RefreshPorts, Run
 from grantkeeper.services.trips import callback_uri
@@ -109,10 +110,10 @@ def probing(
     the token is known, and then the same set is kept as a new generation. Where nobody can be asked (a user's own API
     key, OAuth 1.0a), the report stands for itself.
     """
-    probe = next((request for request in provider.profile.requests if request.when == "always"), None)
+    probe = _probe(resolve(provider, grant.variables))
     if probe is None or grant.kind != "oauth2":
         return lambda: Refused("dead", reason="credentials_rejected")
-    headers = (*probe.headers, ("authorization", f"Bearer {tokens.access_token}"))
+    headers = (*probe.headers, ("accept", "application/json"), ("authorization", f"Bearer {tokens.access_token}"))
 
     def judge(http: HttpResponse) -> Answered | Refused:
         now = run.clock()
@@ -129,6 +130,14 @@ def probing(
         return replace(answer, uncertain=False) if isinstance(answer, Refused) else answer  # a probe spends nothing
 
     return ask
+
+
+def _probe(provider: Provider) -> ProfileRequest | None:
+    """The request that tells whose token it is, if the provider has one."""
+    request = next((request for request in provider.profile.requests if request.when == "always"), None)
+    if request is None and provider.userinfo_endpoint is not None:
+        return ProfileRequest("userinfo", provider.userinfo_endpoint)
+    return request
 
 
 def _asking(

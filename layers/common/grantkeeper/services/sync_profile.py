@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from grantkeeper import ids
-from grantkeeper.errors import AccountMismatch, Conflict, ConnectionRevoked, TooManyRequests
+from grantkeeper.errors import AccountMismatch, Conflict, ConnectionRevoked, TokenResponseRejected, TooManyRequests
 from grantkeeper.model import AuditEvent, Connection, Principal, Profile
+from grantkeeper.oauth.endpoints import resolve
+from grantkeeper.oauth.token_response import sealed_answer
 from grantkeeper.services.dead_answer import usable
 from grantkeeper.services.fetch_profile import fetch_profile
 from grantkeeper.services.open_grant import open_grant
@@ -75,6 +77,12 @@ def _fetch(connection: Connection, *, cause: Cause, ports: RefreshPorts, run: Ru
         plaintext = open_grant(grant, ports=ports, run=run)
     provider = ports.catalog.get(connection.provider)
     tokens = read_tokens(plaintext, grant=grant, provider=provider)
-    # The answer as it came is our envelope's part: a profile that stands in the token response is not read again.
-    found = ProviderTokens(body=b"{}", sets={name: tokens}, id_claims=None)
-    return fetch_profile(provider=provider, tokens=found, provider_http=ports.provider_http)
+    found = ProviderTokens(sealed_answer(plaintext, provider=provider), {name: tokens}, id_claims=None)
+    try:
+        return fetch_profile(
+            provider=resolve(provider, grant.variables), tokens=found, provider_http=ports.provider_http
+        )
+    except TokenResponseRejected as error:
+        if error.extensions.get("reason") != "account_unknown":
+            raise
+        raise Conflict("This provider says whose account it is only while it is being connected.") from None
