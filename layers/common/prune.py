@@ -22,14 +22,9 @@ from typing import Any
 OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "dynamodb": (
         "BatchGetItem",
-        "BatchWriteItem",
-        "DeleteItem",
-        "DescribeTable",
         "GetItem",
         "PutItem",
         "Query",
-        "Scan",
-        "TransactGetItems",
         "TransactWriteItems",
         "UpdateItem",
     ),
@@ -39,11 +34,9 @@ OPERATIONS: Mapping[str, tuple[str, ...]] = {
         "GenerateDataKey",
         "GenerateDataKeyPairWithoutPlaintext",
         "GenerateDataKeyWithoutPlaintext",
-        "GetPublicKey",
-        "Sign",
     ),
-    "sqs": ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage", "SendMessageBatch"),
-    "ssm": ("DeleteParameter", "GetParameter", "GetParameters", "PutParameter"),
+    "sqs": ("GetQueueAttributes", "SendMessage", "SendMessageBatch"),
+    "ssm": ("GetParameter", "PutParameter"),
 }
 
 SHARED_FILES = ("_retry.json", "sdk-default-configuration.json", "partitions.json", "endpoints.json")

@@ -183,6 +183,12 @@ def test_a_function_is_told_of_a_queue_or_key_only_if_it_may_use_it():
     for name, properties in functions().items():
         variables = properties["Environment"]["Variables"]
         allowed = {target for s in profile(name) for resource in s.resources for target in refers_to(resource)}
-        for variable in ("VAULT_KEY_ARN", "WORK_QUEUE_URL", "RESCUE_QUEUE_URL", "EVENT_BUS_NAME"):
+        for variable in (
+            "VAULT_KEY_ARN",
+            "WORK_QUEUE_URL",
+            "RESCUE_QUEUE_URL",
+            "DEAD_LETTER_QUEUE_URL",
+            "EVENT_BUS_NAME",
+        ):
             for target in refers_to(variables.get(variable, {})):
                 assert target in allowed, (name, variable)
