@@ -21,6 +21,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "VAULT_KEY_ARN": "arn:aws:kms:eu-west-1:111122223333:key/00000000-0000-4000-8000-000000000000",
     "WORK_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/111122223333/work",
     "RESCUE_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/111122223333/rescue",
+    "DEAD_LETTER_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/111122223333/dead-letters",
     "EVENT_BUS_NAME": "grantkeeper",
     "ISSUER": "https://id.example.com",
     "PARAMETER_PREFIX": "/grantkeeper",

@@ -324,7 +324,7 @@ def test_a_dead_grant_turns_its_connection_with_it(world: Any) -> None:
     assert (dead.status, dead.reason, dead.due_at) == ("needs_reauth", "expired_unused", None)
     assert (mirror.status, mirror.reason, mirror.updated_at) == ("needs_reauth", "expired_unused", LATER)
     assert due(world, before=NOON * 2) == []
-    assert world.audit.for_connection("con_1", limit=5)[0][0] == audit
+    assert world.audit.for_connection("con_1", limit=5)[0][0] == replace(audit, details={"from": "active"})
     assert not world.grants.mark_needs_reauth(current, "expired_unused", now=LATER, audit=event())
 
 

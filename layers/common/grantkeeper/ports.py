@@ -407,6 +407,9 @@ class Counters(Protocol):
     def totals(self) -> Mapping[str, int]:
         """All counters summed over shards: constant cost, however many connections there are."""
 
+    def of_day(self, day: str) -> Mapping[str, int]:
+        """The counters of one UTC day (`yyyy-mm-dd`)."""
+
 
 class AuditTrail(Protocol):
     """The audit table."""
@@ -636,6 +639,13 @@ class RescueQueue(Protocol):
 
     def park(self, successor: Grant) -> None:
         """Raises StoreUnavailable when SQS refuses as well."""
+
+
+class DeadLetters(Protocol):
+    """Where what cannot be processed waits for a person."""
+
+    def park(self, facts: Mapping[str, str]) -> None:
+        """Keep ids that lead to it. Raises StoreUnavailable when SQS refuses."""
 
 
 class EventBus(Protocol):

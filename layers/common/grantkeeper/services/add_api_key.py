@@ -140,7 +140,7 @@ def add_api_key(
         provider=provider.id,
         service=service.id,
         request_id=request_id,
-        details={"kind": "api_key"},
+        details={"kind": "api_key", "from": "none"},
     )
     connections.add_api_key(connection, grant, consent_client_id=client.client_id, audit=audit)
     return connection

@@ -74,7 +74,7 @@ class Confirmation:
                 *_moved_account(self.table, active, stored.connection),
             ]
             try:
-                self.table.transact([*writes, *audit_writes(self.audit, audit)])
+                self.table.transact([*writes, *audit_writes(self.audit, _with_origin(audit, stored.connection))])
             except TransactionFailed as failure:
                 self._refuse_if_final(failure)
                 continue
@@ -148,6 +148,11 @@ class Confirmation:
             condition="#generation = :before AND #status <> :revoked",
             values={":before": before.generation, ":revoked": "revoked"},
         )
+
+
+def _with_origin(audit: AuditEvent, before: Connection | None) -> AuditEvent:
+    """The entry with the status that was left, so that counters can follow without asking."""
+    return replace(audit, details={**audit.details, "from": "none" if before is None else before.status})
 
 
 def uniqueness(table: Table, connection: Connection) -> Item:

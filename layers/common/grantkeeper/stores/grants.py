@@ -19,7 +19,7 @@ from grantkeeper.stores import keys
 from grantkeeper.stores.audit_item import audit_writes
 from grantkeeper.stores.connection_item import list_key
 from grantkeeper.stores.grant_item import REVOKED, due_shard, grant_item, lease_item, read_due, read_grant, read_lease
-from grantkeeper.stores.items import Item
+from grantkeeper.stores.items import Item, from_value
 from grantkeeper.stores.retrying import ConditionFailed, TransactionFailed
 from grantkeeper.stores.table import Table, is_own, new_write_id
 
@@ -211,6 +211,9 @@ class DynamoGrants:
     def mark_needs_reauth(self, grant: Grant, reason: Reason, *, now: int, audit: AuditEvent) -> bool:
         """Turn grant and connection to `needs_reauth` together, off the due index, if the generation still stands."""
         changes = {":status": "needs_reauth", ":reason": reason}
+        meta = self._table.get(keys.connection(grant.connection_id)) or {}
+        left = from_value(meta["status"]) if "status" in meta else "none"  # another token's death may have come first
+        audit = replace(audit, details={**audit.details, "from": left})
         dead = self._table.to_update(
             keys.grant(grant.connection_id, grant.name),
             "SET #status = :status, #reason = :reason REMOVE #due_at, #due_shard",

@@ -101,6 +101,23 @@ class SqsRescueQueue:
         call(self._client.send_message, budget=1.0, QueueUrl=self._url, MessageBody=body)
 
 
+class SqsDeadLetters:
+    """`ports.DeadLetters`."""
+
+    def __init__(self, client: SQSClient, queue_url: str) -> None:
+        self._client = client
+        self._url = queue_url
+
+    def park(self, facts: Mapping[str, str]) -> None:
+        """
+        Park what leads to a record: ids, never its content.
+
+        Raises:
+            StoreUnavailable: SQS refuses.
+        """
+        call(self._client.send_message, QueueUrl=self._url, MessageBody=json.dumps(dict(facts), separators=(",", ":")))
+
+
 def rescued_grant(body: str) -> Grant:
     """
     Read a rescue message.

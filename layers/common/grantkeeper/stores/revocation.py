@@ -46,7 +46,8 @@ class Revocation:
                 *(self._tombstone(connection, sk, now=now) for sk in grants),
                 *self._entries(connection),
             ]
-            of_user = replace(audit, sub=audit.sub or connection.sub)
+            left = {**audit.details, "from": connection.status}
+            of_user = replace(audit, sub=audit.sub or connection.sub, details=left)
             try:
                 self.table.transact([*writes, *audit_writes(self.audit, of_user)])
             except TransactionFailed:

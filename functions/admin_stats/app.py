@@ -1,0 +1,53 @@
+"""Numbers for operators: statistics as JSON, and as Prometheus reads them. Counters only, no user and no grant."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from aws_lambda_powertools import Logger
+
+from grantkeeper import wiring
+from grantkeeper.edge.bugs import report_bugs
+from grantkeeper.edge.http import App, Request, Response, json_response
+from grantkeeper.edge.principals import authenticate, require_scope
+from grantkeeper.services.count_stats import prometheus, stats
+
+logger = Logger()
+app = App(on_error=report_bugs(logger))
+app_wiring = wiring.from_environment(os.environ)
+
+
+@app.route("GET /v1/admin/stats")
+def get_stats(request: Request) -> Response:
+    """Users, connections by provider and status, sign-ins, refreshes: of all time and of today."""
+    _require(request, "admin:read")
+    today = time.strftime("%Y-%m-%d", time.gmtime(_now()))
+    return json_response(stats(app_wiring.counters.totals(), app_wiring.counters.of_day(today)))
+
+
+@app.route("GET /metrics")
+def get_metrics(request: Request) -> Response:
+    """The same counters in the Prometheus text format."""
+    _require(request, "metrics:read")
+    text = prometheus(app_wiring.counters.totals())
+    return Response(200, text, {"content-type": "text/plain; version=0.0.4; charset=utf-8"})
+
+
+def _require(request: Request, scope: str) -> None:
+    principal = authenticate(
+        request,
+        issuer=app_wiring.issuer,
+        key_set=app_wiring.key_set,
+        api_keys=app_wiring.api_keys,
+        clients=app_wiring.clients,
+        now=_now(),
+    )
+    require_scope(principal, scope)
+
+
+def _now() -> int:
+    return int(time.time())
+
+
+handler = app

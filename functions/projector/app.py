@@ -1,0 +1,86 @@
+"""Streams in: saved generations become audit entries, audit entries become events and counters."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+
+from grantkeeper import wiring
+from grantkeeper.edge.reports import Reports
+from grantkeeper.errors import StoreUnavailable
+from grantkeeper.model import AuditEvent
+from grantkeeper.services.project import project
+from grantkeeper.stores.stream import UnreadableRecord, keys_of, new_entry, new_generation, tampers
+
+Record = Mapping[str, Any]
+
+logger = Logger()
+metrics = Metrics()
+reports = Reports(logger, metrics)
+app_wiring = wiring.from_environment(os.environ)
+
+
+def handler(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
+    """
+    Project one batch of one stream.
+
+    A record that cannot be read is parked in the dead-letter queue and the rest goes on; a store that does not answer
+    sends the whole batch back, from its first record, so that it comes again as the batch it was.
+    """
+    records: Sequence[Record] = event.get("Records", [])
+    try:
+        if _of_trail(records):
+            _project_trail(records)
+        else:
+            _record_generations(records)
+    except StoreUnavailable as error:
+        logger.warning("batch sent back", extra={"records": len(records), "error": error.slug})
+        return {"batchItemFailures": [{"itemIdentifier": records[0]["dynamodb"]["SequenceNumber"]}]}
+    finally:
+        if metrics.metric_set:
+            metrics.flush_metrics()
+    return {"batchItemFailures": []}
+
+
+def _project_trail(records: Sequence[Record]) -> None:
+    for record in records:
+        if tampers(record):
+            reports("tampering_detected", {"record": keys_of(record), "change": str(record.get("eventName"))})
+    events = _read(records, new_entry)
+    project(events, bus=app_wiring.event_bus, counters=app_wiring.counters)
+    for event in events:
+        if event.action == "session.reuse_detected":
+            reports.count("ReuseDetected")
+
+
+def _record_generations(records: Sequence[Record]) -> None:
+    for event in _read(records, new_generation):
+        app_wiring.audit.record(event)
+
+
+def _read(records: Sequence[Record], reader: Callable[[Record], AuditEvent | None]) -> list[AuditEvent]:
+    events = []
+    for record in records:
+        try:
+            event = reader(record)
+        except UnreadableRecord:
+            _park(record)
+            continue
+        if event is not None:
+            events.append(event)
+    return events
+
+
+def _park(record: Record) -> None:
+    """Keep the keys of what could not be read: the item itself is still in its table."""
+    facts = {"kind": "unreadable_record", "record": keys_of(record), "event_id": str(record.get("eventID", ""))}
+    app_wiring.dead_letters.park(facts)
+    logger.error("unreadable record parked", extra=facts)
+
+
+def _of_trail(records: Sequence[Record]) -> bool:
+    source = str(records[0].get("eventSourceARN", "")) if records else ""
+    return f":table/{app_wiring.env['AUDIT_TABLE']}/" in source

@@ -1,0 +1,116 @@
+"""
+What audit entries mean to the outside: events on the bus, and counters.
+
+Everything follows from the entries alone, so that a stream delivered again
+says the same again: same event ids, same batch, no second effect.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from grantkeeper.model import AuditEvent
+from grantkeeper.ports import Counters, EventBus
+
+# action → detail type on the bus; what is not named here is for the trail alone
+ANNOUNCED: Mapping[str, str] = {
+    "user.provisioned": "User Provisioned",
+    "user.signed_in": "User Signed In",
+    "session.reuse_detected": "Refresh Token Reuse Detected",
+    "connection.activated": "Connection Activated",
+    "connection.needs_reauth": "Connection Needs Reauthorization",
+    "connection.revoked": "Connection Revoked",
+    "grant.erased": "Grant Erased",
+    "grant.tampering_detected": "Tampering Detected",
+    "provider.misconfigured": "Provider Misconfigured",
+    "signing_key.published": "Signing Key Published",
+}
+
+# action → counter, for what is simply counted
+COUNTED: Mapping[str, str] = {
+    "user.provisioned": "users",
+    "user.signed_in": "sign_ins",
+    "user.sign_in_refused": "sign_ins_refused",
+    "grant.refreshed": "refreshes",
+    "session.reuse_detected": "reuse_detected",
+    "grant.tampering_detected": "tampering_detected",
+    "connect_session.refused": "confirmations_refused",
+}
+
+# action → the status a connection has from then on
+ENTERED: Mapping[str, str] = {
+    "connection.activated": "active",
+    "connection.needs_reauth": "needs_reauth",
+    "connection.revoked": "revoked",
+}
+
+
+def project(events: Sequence[AuditEvent], *, bus: EventBus, counters: Counters) -> None:
+    """
+    Publish first, then count, each batch once.
+
+    A batch that fails half way is delivered again from its first event: events are published again under the ids they
+    had, and the counters know the batch by its first event's id.
+
+    Args:
+        events: Entries of the trail in the order of their stream.
+        bus: Where what is announced goes.
+        counters: Where what is counted goes.
+
+    Raises:
+        StoreUnavailable: The bus or the table refused; nothing was counted.
+    """
+    announced = [announcement(event) for event in events if event.action in ANNOUNCED]
+    if announced:
+        bus.publish(announced)
+    for day, of_day in _by_day(events).items():
+        changes = increments(of_day)
+        if changes:
+            counters.add_batch(of_day[0].id, changes, day=day)
+
+
+def announcement(event: AuditEvent) -> tuple[str, Mapping[str, Any]]:
+    """The event as the bus carries it: ids and enums, no detail that could hold more."""
+    detail = {
+        "id": event.id,
+        "time": event.time,
+        "action": event.action,
+        "actor": event.actor,
+        "sub": event.sub,
+        "connection_id": event.connection_id,
+        "client_id": event.client_id,
+        "provider": event.provider,
+        "service": event.service,
+        "reason": event.reason,
+        "request_id": event.request_id,
+    }
+    return ANNOUNCED[event.action], {name: value for name, value in detail.items() if value is not None}
+
+
+def increments(events: Sequence[AuditEvent]) -> Mapping[str, int]:
+    """Counter → change. Counters of connections by provider and status move, all others only grow."""
+    changes: Counter[str] = Counter()
+    for event in events:
+        if name := COUNTED.get(event.action):
+            changes[name] += 1
+            if event.provider is not None:
+                changes[f"{name}/{event.provider}"] += 1
+        if status := ENTERED.get(event.action):
+            left = event.details.get("from", "none")
+            changes[f"connections/{event.provider}/{status}"] += 1
+            if left != "none":
+                changes[f"connections/{event.provider}/{left}"] -= 1
+            if status == "needs_reauth" and event.reason is not None:
+                changes[f"needs_reauth_reasons/{event.reason}"] += 1
+    return {name: by for name, by in changes.items() if by}
+
+
+def _by_day(events: Sequence[AuditEvent]) -> dict[str, list[AuditEvent]]:
+    days: dict[str, list[AuditEvent]] = {}
+    for event in events:
+        day = datetime.fromtimestamp(event.time, UTC).strftime("%Y-%m-%d")
+        days.setdefault(day, []).append(event)
+    return days

@@ -1,0 +1,89 @@
+"""Records of DynamoDB streams, as Lambda delivers them, read as what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from grantkeeper.model import AuditEvent, Grant
+from grantkeeper.stores.audit_item import event_of
+from grantkeeper.stores.grant_item import read_grant
+
+TTL_SERVICE = "dynamodb.amazonaws.com"
+
+
+class UnreadableRecord(ValueError):
+    """A record that is none of ours: to be parked, not dropped and not retried for ever."""
+
+
+def new_generation(record: Mapping[str, Any]) -> AuditEvent | None:
+    """
+    The audit entry of a saved generation, under an id that follows from connection, token and generation.
+
+    None for a change that saved none: a strike, a postponement, a tombstone.
+
+    Raises:
+        UnreadableRecord: It is no change of a grant.
+    """
+    try:
+        before, after = _grant(record, "OldImage"), _grant(record, "NewImage")
+    except (KeyError, TypeError, ValueError):
+        raise UnreadableRecord(_name(record)) from None
+    if before is None or after is None or after.generation == before.generation:
+        return None
+    return AuditEvent(
+        id=f"evt_{after.connection_id}.{after.name}.{after.generation}",
+        time=after.refreshed_at,
+        action="grant.replaced" if after.caused_by == "connect" else "grant.refreshed",
+        actor=after.actor or "system",
+        sub=after.sub,
+        connection_id=after.connection_id,
+        provider=after.provider,
+        service=after.service,
+        reason=after.caused_by,
+        request_id=after.request_id or None,
+        details={"name": after.name, "generation": str(after.generation)},
+    )
+
+
+def new_entry(record: Mapping[str, Any]) -> AuditEvent | None:
+    """
+    The entry a record added to the trail; None for the second place of one entry, and for what its retention removed.
+
+    Raises:
+        UnreadableRecord: It is no entry.
+    """
+    try:
+        if record["eventName"] != "INSERT" or "day_pk" not in record["dynamodb"]["NewImage"]:
+            return None
+        return event_of(record["dynamodb"]["NewImage"])
+    except (KeyError, TypeError, ValueError):
+        raise UnreadableRecord(_name(record)) from None
+
+
+def tampers(record: Mapping[str, Any]) -> bool:
+    """True when an entry of the trail was changed, or removed by anyone but its retention."""
+    if record.get("eventName") == "MODIFY":
+        return True
+    by = (record.get("userIdentity") or {}).get("principalId")
+    return record.get("eventName") == "REMOVE" and by != TTL_SERVICE
+
+
+def keys_of(record: Mapping[str, Any]) -> str:
+    """`pk sk` of the item a record speaks of, for the log and the parked message: ids only."""
+    keys = record.get("dynamodb", {}).get("Keys", {})
+    return f"{keys.get('pk', {}).get('S', '?')} {keys.get('sk', {}).get('S', '?')}"
+
+
+def _grant(record: Mapping[str, Any], image: str) -> Grant | None:
+    item = record["dynamodb"].get(image)
+    if item is None:
+        return None
+    grant = read_grant({name: value for name, value in item.items() if "B" not in value})
+    if not isinstance(grant.generation, int) or not isinstance(grant.refreshed_at, int):
+        raise TypeError("a generation is a number")
+    return grant
+
+
+def _name(record: Mapping[str, Any]) -> str:
+    return f"{record.get('eventName', '?')} {keys_of(record)}"

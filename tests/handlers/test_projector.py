@@ -1,0 +1,182 @@
+"""The function `projector`: streams as Lambda delivers them."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.aws import memory_wiring
+from tests.stores.records import connected, event
+from tests.support.functions import CONTEXT, Function
+
+ROOT = Path(__file__).parents[2]
+GRANTS_ARN = "arn:aws:dynamodb:eu-west-1:111122223333:table/grants/stream/2026-11-21T00:00:00.000"
+AUDIT_ARN = "arn:aws:dynamodb:eu-west-1:111122223333:table/audit/stream/2026-11-21T00:00:00.000"
+
+
+@pytest.fixture
+def world():
+    return memory_wiring()
+
+
+@pytest.fixture
+def function(world, monkeypatch):
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Grantkeeper")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
+    return Function("projector", world).module
+
+
+def wire(item):
+    """An item as the stream's JSON carries it: bytes in base64."""
+    return {name: _wire(value) for name, value in item.items()}
+
+
+def _wire(value):
+    ((kind, content),) = value.items()
+    return {kind: base64.b64encode(content).decode()} if kind == "B" else value
+
+
+def record(new, old=None, *, arn, number=1, kind=None):
+    images = {"NewImage": wire(new)} if new else {}
+    images |= {"OldImage": wire(old)} if old else {}
+    item = new or old
+    return {
+        "eventID": f"{number:032d}",
+        "eventName": kind or ("MODIFY" if old else "INSERT"),
+        "eventSourceARN": arn,
+        "dynamodb": {"Keys": {"pk": item["pk"], "sk": item["sk"]}, "SequenceNumber": str(number), **images},
+    }
+
+
+def parked_messages(world):
+    answer = world.aws.sqs.receive_message(QueueUrl=world.env["DEAD_LETTER_QUEUE_URL"], MaxNumberOfMessages=10)
+    return answer.get("Messages", [])
+
+
+def grant_row(world):
+    return next(i for i in world.aws.dynamodb.dump("grants") if i["sk"]["S"] == "GRANT#main")
+
+
+def saved_generation(world):
+    """A refresh, as the stream of Grants tells it."""
+    connected(world)
+    before = grant_row(world)
+    current = world.grants.get("con_1")
+    saved = replace(
+        current, generation=2, n=2, write_id="w_save", sealed=b"next", caused_by="sweep", actor="system:sweeper"
+    )
+    assert world.grants.save(saved).outcome == "saved"
+    return record(grant_row(world), before, arn=GRANTS_ARN)
+
+
+def trail_records(world):
+    rows = world.aws.dynamodb.dump("audit")
+    return [record(row, arn=AUDIT_ARN, number=number) for number, row in enumerate(rows, start=1)]
+
+
+def test_a_saved_generation_becomes_one_audit_entry_however_often_it_is_told(world, function):
+    """Its id follows from connection, token and generation."""
+    told = saved_generation(world)
+
+    for _ in range(3):
+        assert function.handler({"Records": [told]}, CONTEXT) == {"batchItemFailures": []}
+
+    refreshes = [e for e in world.audit.for_connection("con_1", limit=50)[0] if e.action == "grant.refreshed"]
+    assert [e.id for e in refreshes] == ["evt_con_1.main.2"]
+    assert world.audit.generation_recorded("con_1", "main", 2)
+
+
+def test_a_change_that_saves_no_generation_makes_no_entry(world, function):
+    """A postponement is nobody's business."""
+    connected(world)
+    before = grant_row(world)
+    world.grants.postpone("con_1", "main", generation=1, due_at=5)
+
+    function.handler({"Records": [record(grant_row(world), before, arn=GRANTS_ARN)]}, CONTEXT)
+
+    assert not world.audit.generation_recorded("con_1", "main", 1)
+
+
+def test_an_entry_is_published_and_counted_once_though_it_stands_in_two_places(world, function):
+    """Under its user and under its connection."""
+    world.audit.record(
+        event("connection.activated", sub="usr_1", connection_id="con_1", provider="google", details={"from": "none"})
+    )
+    records = trail_records(world)
+    assert len(records) == 2
+
+    function.handler({"Records": records}, CONTEXT)
+
+    assert world.counters.totals() == {"connections/google/active": 1}
+    assert [e["DetailType"] for e in world.aws.events.published] == ["Connection Activated"]
+
+
+def test_a_store_that_does_not_answer_sends_the_whole_batch_back(world, function):
+    """From its first record, so that it comes again as the same batch."""
+    world.audit.record(event("user.signed_in", sub="usr_1"))
+    world.aws.events.reject_entries = 100
+
+    answer = function.handler({"Records": trail_records(world)}, CONTEXT)
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    assert world.counters.totals() == {}
+
+
+@pytest.mark.parametrize("damage", ["no image", "wrong type"])
+def test_d16_a_poison_record_is_parked_and_the_rest_goes_on(world, function, damage):
+    """Parked by its keys: the item itself is still in its table, and no content leaves it."""
+    poison = saved_generation(world)
+    good = copy.deepcopy(poison)
+    if damage == "no image":
+        poison["dynamodb"]["NewImage"] = {"pk": {"S": "x"}, "sk": {"S": "y"}}
+    else:
+        poison["dynamodb"]["NewImage"]["generation"] = {"S": "two"}
+        poison["dynamodb"]["NewImage"]["n"] = {"N": "NaN"}
+
+    assert function.handler({"Records": [poison, good]}, CONTEXT) == {"batchItemFailures": []}
+
+    parked = json.loads(parked_messages(world)[0]["Body"])
+    assert parked["record"] == "CONNECTION#con_1 GRANT#main"
+    assert set(parked) == {"kind", "record", "event_id"}
+    assert world.audit.generation_recorded("con_1", "main", 2)
+
+
+@pytest.mark.parametrize(("kind", "identity"), [("MODIFY", None), ("REMOVE", None), ("REMOVE", "AROAEXAMPLE")])
+def test_t12_a_changed_entry_of_the_trail_raises_the_alarm(world, function, capsys, kind, identity):
+    """The trail is only ever added to."""
+    world.audit.record(event("user.signed_in", sub="usr_1"))
+    row = world.aws.dynamodb.dump("audit")[0]
+    changed = record(row, row, arn=AUDIT_ARN, kind=kind)
+    if identity:
+        changed["userIdentity"] = {"principalId": identity, "type": "User"}
+
+    function.handler({"Records": [changed]}, CONTEXT)
+
+    assert '"TamperingDetected"' in capsys.readouterr().out
+
+
+def test_retention_may_remove_entries(world, function, capsys):
+    """DynamoDB's own deletions carry its name."""
+    world.audit.record(event("user.signed_in", sub="usr_1"))
+    removed = record(None, world.aws.dynamodb.dump("audit")[0], arn=AUDIT_ARN, kind="REMOVE")
+    removed["userIdentity"] = {"principalId": "dynamodb.amazonaws.com", "type": "Service"}
+
+    function.handler({"Records": [removed]}, CONTEXT)
+
+    assert '"TamperingDetected"' not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["projector-grants", "projector-audit"])
+def test_the_committed_events_are_understood(world, function, name):
+    """What `sam local invoke` sends."""
+    told = json.loads((ROOT / "events" / f"{name}.json").read_text())
+    for each in told["Records"]:
+        each["eventSourceARN"] = AUDIT_ARN if "audit" in name else GRANTS_ARN
+
+    assert function.handler(told, CONTEXT) == {"batchItemFailures": []}
+    assert parked_messages(world) == []
