@@ -1,0 +1,1 @@
+"""The operator's command `grantkeeper`: IAM is the root of trust, AWS credentials are what it works with."""

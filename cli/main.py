@@ -1,0 +1,43 @@
+"""The command line: global options, groups of commands, errors as sentences."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from cli.api_keys import api_keys
+from cli.clients import clients
+from cli.keys import init
+from cli.providers import providers
+from cli.stack import Stack, explain
+from grantkeeper.errors import GrantkeeperError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--stack", "stack_name", default="grantkeeper", show_default=True, envvar="GRANTKEEPER_STACK")
+@click.option("--local", is_flag=True, help="The stack of `make run`.")
+@click.version_option("0.1.0", prog_name="grantkeeper")
+@click.pass_context
+def cli(context: click.Context, *, stack_name: str, local: bool) -> None:
+    """Operate a Grantkeeper stack with your AWS credentials."""
+    context.obj = Stack("grantkeeper-local" if local and stack_name == "grantkeeper" else stack_name, local=local)
+
+
+for command in (init, api_keys, clients, providers):
+    cli.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command; a domain error becomes one sentence and exit code 1."""
+    try:
+        cli.main(args=arguments, prog_name="grantkeeper", standalone_mode=False)
+    except GrantkeeperError as error:
+        explain(error).show()
+        sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        click.echo("Aborted.", err=True)
+        sys.exit(130)

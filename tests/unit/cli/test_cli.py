@@ -1,0 +1,156 @@
+"""The operator's command, over the real stores in memory."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from cli.clients import check_origin, check_redirect_uri
+from cli.main import cli
+from cli.stack import Stack
+from grantkeeper.api_key_format import parse_api_key
+from tests.doubles.aws import memory_wiring
+
+
+@pytest.fixture
+def wiring():
+    return memory_wiring(LOCAL_RUN="1")
+
+
+@pytest.fixture
+def run(wiring, monkeypatch):
+    monkeypatch.setattr(Stack, "wiring", wiring)
+    monkeypatch.setattr(Stack, "environment", lambda _: dict(wiring.env))
+
+    def invoke(*arguments, given=None):
+        return CliRunner(mix_stderr=False).invoke(cli, arguments, input=given)
+
+    return invoke
+
+
+def test_the_first_admin_key_is_made_with_aws_credentials(run, wiring):
+    """Shown once; stored is its hash; audited."""
+    shown = json.loads(run("api-keys", "create", "--name", "first", "--json").stdout)
+
+    text = parse_api_key(shown["api_key"])
+    stored = wiring.api_keys.get(text.key_id)
+    assert stored.secret_hash == text.secret_hash
+    assert stored.client_id is None
+    assert "connections:token" not in stored.scopes
+    assert shown["api_key"] not in str(wiring.aws.dynamodb.dump("grants"))
+    assert any(row["action"]["S"] == "api_key.created" for row in wiring.aws.dynamodb.dump("audit"))
+
+
+def test_k14_an_operators_key_never_reads_tokens(run):
+    """Admins never read tokens."""
+    answer = run("api-keys", "create", "--name", "x", "--scope", "connections:token")
+
+    assert answer.exit_code == 1
+    assert "may not carry connections:token" in answer.stderr
+
+
+def test_k08_a_revoked_key_is_stored_as_revoked(run, wiring):
+    """And listed so."""
+    shown = json.loads(run("api-keys", "create", "--name", "x", "--json").stdout)
+
+    assert run("api-keys", "revoke", shown["key_id"]).exit_code == 0
+
+    assert wiring.api_keys.get(shown["key_id"]).status == "revoked"
+    assert json.loads(run("api-keys", "list", "--json").stdout)[0]["status"] == "revoked"
+
+
+def test_a_confidential_client_is_shown_its_secret_once(run, wiring):
+    """Stored is its digest."""
+    shown = json.loads(
+        run(
+            "clients", "register", "--name", "Web", "--redirect-uri", "https://a.example/cb", "--confidential", "--json"
+        ).stdout
+    )
+
+    client = wiring.clients.get(shown["client_id"])
+    assert client.confidential
+    assert shown["client_secret"] not in str(wiring.aws.dynamodb.dump("grants"))
+    assert json.loads(run("clients", "list", "--json").stdout)[0]["client_id"] == client.client_id
+
+
+def test_a_public_client_may_not_read_tokens(run):
+    """Design section 3."""
+    answer = run(
+        "clients", "register", "--name", "Spa", "--redirect-uri", "https://a.example/cb", "--scope", "connections:token"
+    )
+
+    assert answer.exit_code == 1
+    assert "never issued to a public client" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://a.example/cb",
+        "https://a.example/cb#x",
+        "https://u@a.example/cb",
+        "javascript:alert(1)",
+        "https:///cb",
+        "cb",
+    ],
+)
+def test_w01_a_redirect_uri_that_could_mislead_is_refused(uri):
+    """With a sentence that names it."""
+    import click
+
+    with pytest.raises(click.ClickException, match=r"cb|javascript"):
+        check_redirect_uri(uri)
+
+
+@pytest.mark.parametrize("uri", ["https://a.example/cb", "http://127.0.0.1/cb", "com.example.app:/cb"])
+def test_redirect_uris_of_web_and_native_apps_are_taken(uri):
+    """RFC 8252 section 7."""
+    check_redirect_uri(uri)
+
+
+@pytest.mark.parametrize("origin", ["https://a.example/", "https://a.example/x", "http://a.example", "null", "*"])
+def test_w02_an_origin_is_exact(origin):
+    """No path, no star."""
+    import click
+
+    with pytest.raises(click.ClickException):
+        check_origin(origin)
+
+
+def test_a_provider_gets_credentials_and_the_old_ones_stay_live(run, wiring):
+    """So a secret rotates without an outage; it comes by standard input, never as an argument."""
+    for number in (1, 2):
+        answer = run(
+            "providers",
+            "configure",
+            "google",
+            "--client-id",
+            f"id-{number}",
+            "--client-secret-stdin",
+            given=f"secret-{number}\n",
+        )
+        assert answer.exit_code == 0, answer.output
+
+    from grantkeeper.stores.providers import DynamoProviders
+
+    fresh = DynamoProviders(wiring.aws.dynamodb, "grants", "audit").registrations()["google"]
+    assert {entry["client_id"] for entry in fresh} >= {"id-2"}
+    assert max(wiring.aws.ssm.parameters.values()) == "secret-2"
+    assert "secret-" not in str(wiring.aws.dynamodb.dump("grants"))
+
+
+def test_an_unknown_provider_is_told_in_a_sentence(run):
+    """No stack trace."""
+    answer = run("providers", "configure", "nobody", "--client-id", "x", "--client-secret-stdin", given="y")
+
+    assert answer.exit_code == 1
+    assert type(answer.exception).__name__ in ("UnknownProvider", "SystemExit")
+
+
+def test_init_makes_the_keys_and_repeating_it_changes_nothing(run, wiring):
+    """Both signing algorithms."""
+    assert "Keys made" in run("init").output
+    assert "already" in run("init").output
+    assert {key.alg for key in wiring.signing_keys.public()} == {"ES256", "RS256"}
