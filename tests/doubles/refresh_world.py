@@ -22,6 +22,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from grantkeeper import ids
+from grantkeeper.errors import UnknownProvider
 from grantkeeper.model import AuditEvent, Client, Connection, Grant, Lease, Principal
 from grantkeeper.oauth.token_response import sealable, token_set
 from grantkeeper.ports import Binding, HttpRequest, HttpResponse
@@ -46,6 +47,7 @@ TIMEOUT = 20.0  # of the function, in seconds
 STRICT = RefreshRule(rotation="always", previous_refresh_token="revoked")
 GRACE = RefreshRule(rotation="always", previous_refresh_token="grace", grace_seconds=600)
 LASTING = RefreshRule(rotation="none", previous_refresh_token="valid")
+RULES = {"strict": STRICT, "grace": GRACE, "lasting": LASTING}
 
 
 @dataclass
@@ -207,10 +209,15 @@ class RefreshWorld:
         """The wiring's ports, with the world's records for a catalog."""
         wiring = wiring or self.wiring
         names = "issuer grants connections audit vault breakers rate_limits credentials provider_http"
-        catalog = SimpleNamespace(get=self.records.__getitem__)
+        catalog = SimpleNamespace(get=self._record)
         return SimpleNamespace(
             catalog=catalog, **{name: getattr(wiring, name) for name in (*names.split(), "rescue_queue", "work_queue")}
         )
+
+    def _record(self, provider_id: str) -> Provider:
+        if provider_id not in self.records:
+            raise UnknownProvider("No such provider.")
+        return self.records[provider_id]
 
     def run(self, *, seed: int = 7, skew: int = 0) -> Run:
         """A new invocation with the whole of its time before it; `skew`: how far its clock is ahead."""
@@ -387,7 +394,7 @@ class _FunctionWiring(Wiring):
 
     @property
     def catalog(self) -> Any:
-        return SimpleNamespace(get=self._world.records.__getitem__)
+        return SimpleNamespace(get=self._world._record)
 
 
 class Killed(BaseException):
@@ -416,3 +423,20 @@ def together(*tasks: Callable[[], Any]) -> list[Any]:
     for thread in threads:
         thread.join()
     return results
+
+
+def lease_write(kwargs: Any) -> bool:
+    """Match the put of a lease."""
+    return kwargs["Item"]["sk"]["S"].startswith("LEASE#")
+
+
+def grant_write(kwargs: Any) -> bool:
+    """Match the put of a grant."""
+    return kwargs["Item"]["sk"]["S"].startswith("GRANT#")
+
+
+def assert_works(world: RefreshWorld, *, generation: int) -> None:
+    """The stored generation is the expected one, and its refresh token is the provider's current one."""
+    assert world.grant().status == "active"
+    assert world.grant().generation == generation
+    assert world.tokens().refresh_token in world.provider.live_refresh_tokens

@@ -12,6 +12,7 @@ from grantkeeper.errors import (
     Forbidden,
     GrantUnreadable,
     NotFound,
+    ProviderNotConfigured,
     ProviderUnavailable,
     ReauthorizationRequired,
     RefreshPending,
@@ -410,6 +411,15 @@ def test_what_cannot_be_an_id_is_not_looked_up(world, identifier):
         world.read(name=identifier)
     reads = [kwargs["Key"]["pk"]["S"] for op, kwargs in world.aws.dynamodb.faults.calls if op == "get_item"]
     assert not any(key.startswith("CONNECTION#") for key in reads)
+
+
+def test_a_removed_provider_record_is_no_reason_to_deny_the_connection(world):
+    """409 provider-not-configured: the operator's doing, and the status stays."""
+    world.records.clear()
+
+    with pytest.raises(ProviderNotConfigured):
+        world.read()
+    assert world.grant().status == "active"
 
 
 def test_an_unknown_token_name_is_404(world):

@@ -26,7 +26,7 @@ from grantkeeper.services.note_use import note_use
 from grantkeeper.services.open_grant import open_grant, reseal_if_old
 from grantkeeper.services.people import client_of
 from grantkeeper.services.refresh import refresh
-from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run
+from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run, provider_of
 from grantkeeper.services.successor import read_tokens
 from grantkeeper.services.take_lease import PATIENCE
 from grantkeeper.services.visibility import NOBODY
@@ -142,7 +142,7 @@ def read_token(
     if plaintext is None:
         plaintext = open_grant(grant, ports=ports, run=run)
         reseal_if_old(grant, plaintext, ports=ports)
-    tokens = read_tokens(plaintext, grant=grant, provider=ports.catalog.get(grant.provider))
+    tokens = read_tokens(plaintext, grant=grant, provider=provider_of(grant, ports=ports))
     note_use(grant, first_use=first_use, ports=ports, run=run)
     return _answer(grant, tokens)
 

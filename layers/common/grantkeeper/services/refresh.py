@@ -38,7 +38,7 @@ from grantkeeper.services.lease_policy import (
 )
 from grantkeeper.services.mirror_scopes import mirror_scopes
 from grantkeeper.services.open_grant import open_grant
-from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run
+from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run, provider_of
 from grantkeeper.services.report_registration import report_registration
 from grantkeeper.services.save_first import save_first
 from grantkeeper.services.spend_token import Answered, Ask, Refused, ask_provider, probing, spending
@@ -102,7 +102,7 @@ def refresh(grant: Grant, *, cause: Cause, ports: RefreshPorts, run: Run, patien
     """
     if until_grown(grant, now=run.clock()):
         return Refreshed(grant)
-    provider = ports.catalog.get(grant.provider)
+    provider = provider_of(grant, ports=ports)
     plaintext = open_grant(grant, ports=ports, run=run)
     job = _Job(grant, plaintext, read_tokens(plaintext, grant=grant, provider=provider), provider, cause)
     refreshable = can_refresh(grant, job.tokens, provider=provider)
@@ -184,7 +184,8 @@ def _save(grant: Grant, answer: Answered, *, key: SealingKey, job: _Job, ports: 
         return Refreshed(usable(kept.current or ports.grants.get(grant.connection_id, grant.name)))
     if kept.where == "saved":
         mirror_scopes(grant, made, ports=ports, run=run)
-    run.report("refreshed", {"connection_id": made.connection_id, "token": made.name, "provider": made.provider})
+    if kept.where != "lost":
+        run.report("refreshed", {"connection_id": made.connection_id, "token": made.name, "provider": made.provider})
     return Refreshed(made, answer.plaintext)
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from grantkeeper import ids, ports
+from grantkeeper.errors import ProviderNotConfigured, UnknownProvider
+from grantkeeper.model import Grant
 from grantkeeper.providers.record import Provider
 
 
@@ -88,6 +90,19 @@ class Run:
     def jitter(self, seconds: float) -> float:
         """A random part of `seconds` (full jitter)."""
         return self.rng.random() * seconds
+
+
+def provider_of(grant: Grant, *, ports: RefreshPorts) -> Provider:
+    """
+    Return the record of a grant's provider.
+
+    Raises:
+        ProviderNotConfigured: The operator removed it: that is no reason to call the connection unknown.
+    """
+    try:
+        return ports.catalog.get(grant.provider)
+    except UnknownProvider:
+        raise ProviderNotConfigured("The deployment has no record of this provider.", provider=grant.provider) from None
 
 
 @dataclass(frozen=True, slots=True)

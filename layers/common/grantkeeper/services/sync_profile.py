@@ -14,7 +14,7 @@ from grantkeeper.services.fetch_profile import fetch_profile
 from grantkeeper.services.open_grant import open_grant
 from grantkeeper.services.read_token import TokenWanted, current_grant
 from grantkeeper.services.redeem_provider_code import ProviderTokens
-from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run
+from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run, provider_of
 from grantkeeper.services.successor import read_tokens
 from grantkeeper.services.visibility import visible_connection
 
@@ -75,7 +75,7 @@ def _fetch(connection: Connection, *, cause: Cause, ports: RefreshPorts, run: Ru
     )
     if plaintext is None:
         plaintext = open_grant(grant, ports=ports, run=run)
-    provider = ports.catalog.get(connection.provider)
+    provider = provider_of(grant, ports=ports)
     tokens = read_tokens(plaintext, grant=grant, provider=provider)
     found = ProviderTokens(sealed_answer(plaintext, provider=provider), {name: tokens}, id_claims=None)
     try:

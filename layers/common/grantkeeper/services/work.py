@@ -18,7 +18,7 @@ from grantkeeper.services.lease_policy import START_NEEDS
 from grantkeeper.services.note_use import is_idle
 from grantkeeper.services.open_grant import open_grant, reseal_if_old
 from grantkeeper.services.refresh import refresh
-from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run
+from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run, provider_of
 from grantkeeper.services.revoke_upstream import revoke_upstream, sealed_grants
 from grantkeeper.services.successor import keepalive_at
 
@@ -109,7 +109,7 @@ def _refresh_one(grant: Grant, *, cause: Cause, ports: RefreshPorts, run: Run) -
     if grant.refreshable and grant.expires_at is not None:
         connection = ports.connections.get(grant.connection_id)
         if connection is not None and is_idle(connection, now=now):
-            rest = keepalive_at(grant, provider=ports.catalog.get(grant.provider))
+            rest = keepalive_at(grant, provider=provider_of(grant, ports=ports))
             if rest is None or rest > now:
                 _postpone(grant, rest, ports=ports)
                 return
