@@ -58,6 +58,7 @@ class GuardedAws:
         self.statements = profile(self.function)
         names = {"GRANTS_TABLE": "GrantsTable", "REQUESTS_TABLE": "RequestsTable", "AUDIT_TABLE": "AuditTable"}
         names |= {"WORK_QUEUE_URL": "WorkQueue", "RESCUE_QUEUE_URL": "RescueQueue"}
+        names |= {"DEAD_LETTER_QUEUE_URL": "DeadLetterQueue"}
         self.resources = {self.env[variable]: resource for variable, resource in names.items()}
         self.dynamodb = _Client(self, self.aws.dynamodb, _dynamodb)
         self.kms = _Client(self, self.aws.kms, _kms)

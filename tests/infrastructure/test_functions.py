@@ -194,7 +194,7 @@ def test_i14_ten_alarms_each_on_one_metric():
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
         ("Grantkeeper", "KmsRefused"),
         ("Grantkeeper", "OldestDueAge"),
-        ("Grantkeeper", "RefreshTokenReuse"),
+        ("Grantkeeper", "ReuseDetected"),
         ("Grantkeeper", "SigningKeyAge"),
         ("Grantkeeper", "TamperingDetected"),
     }
@@ -222,6 +222,20 @@ def test_own_metrics_are_looked_for_where_the_functions_write_them():
         variables = function["Environment"]["Variables"]
         assert variables["POWERTOOLS_METRICS_NAMESPACE"] == "Grantkeeper"
         assert variables["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
+
+
+def test_own_metrics_are_written_by_somebody():
+    """Each name an alarm watches stands in the source of a function or a service."""
+    shipped = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers" / "common" / "grantkeeper").rglob("*.py")]
+    source_text = "\n".join(path.read_text() for path in shipped)
+    watched = {
+        body["Properties"]["MetricName"]
+        for body in of_type("AWS::CloudWatch::Alarm").values()
+        if body["Properties"]["Namespace"] == "Grantkeeper"
+    }
+
+    assert watched
+    assert {name for name in watched if f'"{name}"' not in source_text} == set()
 
 
 def test_parameters_are_explained_and_safe_by_default():

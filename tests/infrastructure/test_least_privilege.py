@@ -379,6 +379,32 @@ def park_and_rescue(stack: Stack) -> None:
     assert stack.world.wiring.connections.get(connection["id"]).status == "active"
 
 
+def project_the_streams(stack: Stack) -> None:
+    """A refresh becomes an audit entry; an entry becomes an event and counters; what cannot be read is parked."""
+    for name, table in (("projector-grants", "GRANTS_TABLE"), ("projector-audit", "AUDIT_TABLE")):
+        event = json.loads((ROOT / "events" / f"{name}.json").read_text())
+        unreadable = json.loads(json.dumps(event["Records"][0]))
+        image = unreadable["dynamodb"]["NewImage"]
+        unreadable["dynamodb"]["NewImage"] = {k: v for k, v in image.items() if k in {"pk", "sk", "day_pk", "day_sk"}}
+        records = [*event["Records"], unreadable]
+        for record in records:
+            record["eventSourceARN"] = f"arn:aws:dynamodb:eu-central-1:1:table/{ENVIRONMENT[table]}/stream/now"
+        answer = stack.function("ProjectorFunction").handler({"Records": records}, Context())
+        assert answer == {"batchItemFailures": []}
+    assert stack.world.wiring.aws.events.published
+    assert len(stack.world.wiring.aws.sqs.bodies(ENVIRONMENT["DEAD_LETTER_QUEUE_URL"])) == 2
+
+
+def count(stack: Stack) -> None:
+    """An operator's key reads the numbers."""
+    key = stack.api_key("admin:read", "metrics:read")
+    stack.call("AdminStatsFunction", "GET /v1/admin/stats", headers=key)
+    stack.call("AdminStatsFunction", "GET /metrics", headers=key)
+    tokens = stack.sign_in()
+    refused = {"authorization": f"Bearer {tokens['access_token']}"}
+    stack.call("AdminStatsFunction", "GET /metrics", headers=refused, status=403)
+
+
 JOURNEYS: tuple[Callable[[Stack], None], ...] = (
     look_around,
     sign_in_and_out,
@@ -393,6 +419,8 @@ JOURNEYS: tuple[Callable[[Stack], None], ...] = (
     lose_a_grant,
     find_the_provider_down,
     park_and_rescue,
+    project_the_streams,
+    count,
 )
 
 
