@@ -7,7 +7,7 @@ It stands on `http.client`, which the SDK has loaded already: the first call cos
 from __future__ import annotations
 
 import http.client
-import select
+import re
 import socket
 import ssl
 import threading
@@ -15,17 +15,18 @@ import time
 import zlib
 from collections import defaultdict
 from functools import cached_property
-from typing import Any
 
 from grantkeeper.errors import GrantkeeperError, ProviderUnavailable, TokenResponseRejected
 from grantkeeper.ports import HttpRequest, HttpResponse
 from grantkeeper.provider_address import Resolver, Target, addresses_of, parse_target
+from grantkeeper.provider_wire import Connection, TlsWire, connect
 
 MAX_BODY = 256 * 1024
 CONNECT = 2.0  # seconds for name and TCP, and as much again for TLS
-MAX_IDLE = 10.0  # seconds an unused connection is kept: providers and NAT gateways drop them unasked
 MAX_IDLE_PER_HOST = 50
 _CHUNK = 64 * 1024
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
+_VALUE = re.compile(r"[\x20-\x7E]{0,16384}")  # RFC 9110 section 5.5, less what only old servers send
 
 
 class PooledProviderHttp:
@@ -52,7 +53,7 @@ class PooledProviderHttp:
         self._allow_private = allow_private_addresses
         self._ca_file = ca_file
         self._resolver = resolver
-        self._idle: dict[tuple[str, str, int], list[_Connection]] = defaultdict(list)
+        self._idle: dict[tuple[str, str, int], list[Connection]] = defaultdict(list)
         self._lock = threading.Lock()
 
     def send(self, request: HttpRequest, *, budget: float = 8.0) -> HttpResponse:
@@ -75,13 +76,17 @@ class PooledProviderHttp:
         """
         deadline = time.monotonic() + budget
         target = parse_target(request.url, allow_private_addresses=self._allow_private)
+        headers = _headers(request)
         connection = self._kept(target) or self._connected(target, deadline)
         wire = connection.wire
         wire.deadline, wire.touched = deadline, False
         try:
-            connection.request(request.method, target.path, body=request.body, headers=_headers(request))
+            connection.request(request.method, target.path, body=request.body, headers=headers)
             response = connection.getresponse()
-            body = _read(response)
+            try:
+                body = _read(response)
+            finally:
+                response.close()
         except (OSError, http.client.HTTPException, ValueError) as error:
             connection.close()
             raise _failed(error, sent=wire.touched) from None
@@ -91,7 +96,18 @@ class PooledProviderHttp:
         self._keep(target, connection, reusable=not response.will_close)
         return HttpResponse(response.status, _lowered(response), body)
 
-    def _connected(self, target: Target, deadline: float) -> _Connection:
+    def close(self) -> None:
+        """Close the kept connections; later requests open new ones."""
+        with self._lock:
+            kept = [connection for idle in self._idle.values() for connection in idle]
+            self._idle.clear()
+        for connection in kept:
+            connection.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _connected(self, target: Target, deadline: float) -> Connection:
         """Open a connection to one of the target's judged addresses."""
         connecting = min(deadline, time.monotonic() + CONNECT)
         addresses = addresses_of(
@@ -100,18 +116,18 @@ class PooledProviderHttp:
             timeout=connecting - time.monotonic(),
             resolver=self._resolver,
         )
-        plain = _connect(addresses, connecting)
+        plain = connect(addresses, connecting)
         if target.scheme == "http":
-            return _Connection(target, plain)
+            return Connection(target, plain)
         plain.settimeout(max(min(deadline - time.monotonic(), CONNECT), 0.001))
         try:
-            return _Connection(target, self._tls.wrap_socket(plain, server_hostname=target.host))
+            return Connection(target, self._tls.wrap_socket(plain, server_hostname=target.host))
         except (OSError, ValueError) as error:
             plain.close()
             reason = "timeout" if isinstance(error, TimeoutError) else "upstream_tls"
             raise ProviderUnavailable("The provider's TLS cannot be trusted.", reason=reason) from None
 
-    def _kept(self, target: Target) -> _Connection | None:
+    def _kept(self, target: Target) -> Connection | None:
         """A connection kept from before, if it is young and nobody has closed it."""
         while True:
             with self._lock:
@@ -123,7 +139,7 @@ class PooledProviderHttp:
                 return connection
             connection.close()
 
-    def _keep(self, target: Target, connection: _Connection, *, reusable: bool) -> None:
+    def _keep(self, target: Target, connection: Connection, *, reusable: bool) -> None:
         connection.idle_since = time.time()
         with self._lock:
             idle = self._idle[target.scheme, target.host, target.port]
@@ -138,89 +154,20 @@ class PooledProviderHttp:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self._ca_file is not None:
             context.load_verify_locations(self._ca_file)
-        context.sslsocket_class = _TlsWire
+        context.sslsocket_class = TlsWire
         return context
 
 
-class _Deadlined:
-    """Every read and write of the exchange ends at one deadline: a server that drips bytes gains no time (C-54)."""
-
-    deadline: float
-    touched: bool  # a byte of the request may have left
-
-    def _arm(self: Any) -> None:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("deadline")
-        self.settimeout(left)
-
-
-class _PlainWire(_Deadlined, socket.socket):
-    def recv_into(self, *args: Any, **options: Any) -> int:
-        self._arm()
-        return super().recv_into(*args, **options)
-
-    def sendall(self, *args: Any) -> None:
-        self._arm()
-        self.touched = True
-        super().sendall(*args)
-
-
-class _TlsWire(_Deadlined, ssl.SSLSocket):
-    def recv_into(self, *args: Any, **options: Any) -> int:
-        self._arm()
-        return super().recv_into(*args, **options)
-
-    def send(self, *args: Any) -> int:
-        self._arm()
-        self.touched = True
-        return super().send(*args)
-
-
-class _Connection(http.client.HTTPConnection):
-    """A connection that is open already, and stays with the address it was opened to."""
-
-    def __init__(self, target: Target, wire: socket.socket) -> None:
-        super().__init__(target.host, target.port)
-        self.default_port = 443 if target.scheme == "https" else 80  # left out of the Host header
-        self.auto_open = 0
-        self.sock = wire
-        self.idle_since = time.time()
-
-    @property
-    def wire(self) -> Any:
-        return self.sock
-
-    def usable(self) -> bool:
-        """Young, and silent: a kept connection with something to read has been closed by the other side."""
-        if self.sock is None or not 0 <= time.time() - self.idle_since < MAX_IDLE:
-            return False
-        poll = select.poll()  # not select(), which fails beyond 1024 descriptors
-        poll.register(self.sock, select.POLLIN)
-        return not poll.poll(0)
-
-
-def _connect(addresses: list[tuple[int, Any]], deadline: float) -> socket.socket:
-    """The first address that answers; the time is shared, so that one that is silent leaves some to the next."""
-    for left, (family, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
-        timeout = (deadline - time.monotonic()) / left
-        if timeout <= 0:
-            break
-        wire = _PlainWire(family, socket.SOCK_STREAM)
-        try:
-            wire.settimeout(timeout)
-            wire.connect(address)
-            wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except OSError:
-            wire.close()
-        else:
-            return wire
-    raise ProviderUnavailable("The provider cannot be reached.", reason="connect_failed")
-
-
 def _headers(request: HttpRequest) -> dict[str, str]:
-    """Ours; an answer that is not packed cannot be a bomb, so none is asked for."""
-    return {"user-agent": "grantkeeper"} | dict(request.headers) | {"accept-encoding": "identity"}
+    """
+    Ours; an answer that is not packed cannot be a bomb, so none is asked for.
+
+    `http.client` lets NUL and folded lines pass, and a token that becomes a header here comes from outside.
+    """
+    headers = {"user-agent": "grantkeeper"} | dict(request.headers) | {"accept-encoding": "identity"}
+    if any(_HEADER.fullmatch(name) is None or _VALUE.fullmatch(value) is None for name, value in headers.items()):
+        raise ProviderUnavailable("The request cannot be written.", reason="request_malformed")
+    return headers
 
 
 def _read(response: http.client.HTTPResponse) -> bytes:
@@ -232,6 +179,8 @@ def _read(response: http.client.HTTPResponse) -> bytes:
         packed += chunk
         if len(packed) > MAX_BODY:
             raise _too_large()
+    if response.length:  # reading in pieces, http.client does not say that the end is missing
+        raise http.client.IncompleteRead(b"", response.length)
     coding = (response.getheader("content-encoding") or "identity").strip().lower()
     return bytes(packed) if coding == "identity" else _unpacked(bytes(packed), coding)
 
@@ -265,8 +214,6 @@ def _too_large() -> TokenResponseRejected:
 
 def _failed(error: Exception, *, sent: bool) -> ProviderUnavailable:
     """Say what happened without repeating it: exceptions of the libraries quote headers and lines."""
-    if isinstance(error, ValueError) and not sent:
-        return ProviderUnavailable("The request cannot be written.", reason="request_malformed")
     if isinstance(error, TimeoutError):
         reason = "timeout"
     elif isinstance(error, http.client.RemoteDisconnected | http.client.IncompleteRead | OSError):
