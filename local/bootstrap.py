@@ -88,7 +88,7 @@ def find_uv() -> str:
     for candidate in (shutil.which("uv"), str(ours)):
         # Version managers leave shims that run in some folders only; builds happen in others.
         if candidate and succeeds(candidate, "--version", cwd=Path("/")):
-            return candidate
+            return keep(Path(candidate), ours)
     with Step("uv"):
         # A private environment, for the system's pip may be managed by the system (PEP 668) or not be there.
         if runs([sys.executable, "-m", "venv", str(TOOLS)]) and runs(
@@ -99,6 +99,15 @@ def find_uv() -> str:
         if runs([sys.executable, "-m", "pip", "install", "--quiet", "--target", str(TOOLS), "uv"]):
             return str(ours)
     raise Missing(f"uv could not be installed with {sys.executable}: install pip or uv and try again ({LOG} says why).")
+
+
+def keep(found: Path, ours: Path) -> str:
+    """Link a found uv where builds look for it: whoever starts them later may have another PATH than we have."""
+    if found != ours:
+        ours.parent.mkdir(parents=True, exist_ok=True)
+        ours.unlink(missing_ok=True)
+        ours.symlink_to(found.resolve())
+    return str(ours)
 
 
 def node_packages() -> None:

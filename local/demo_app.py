@@ -19,6 +19,8 @@ from string import Template
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from joserfc.errors import JoseError
+
 from local.demo_client import DemoClient, Visitor
 
 PAGE = Template((Path(__file__).parent / "demo_app.html").read_text())
@@ -88,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(404, "There is no such page.", content_type="text/plain; charset=utf-8")
             else:
                 route(visitor, {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()})
-        except (ValueError, KeyError, OSError) as error:
+        except (ValueError, KeyError, OSError, JoseError) as error:
             self._page(visitor, problem=str(error), status=502 if isinstance(error, OSError) else 400)
 
     def _home(self, visitor: Visitor, _: dict[str, str]) -> None:
@@ -111,16 +113,21 @@ class _Handler(BaseHTTPRequestHandler):
     def _token(self, visitor: Visitor, _: dict[str, str]) -> None:
         if not visitor.connection_id:
             raise ValueError("Nothing is connected.")
-        self._send(200, json.dumps(self.server.client.token(visitor), indent=2), content_type="application/json")
+        try:
+            shown = json.dumps(self.server.client.token(visitor), indent=2, ensure_ascii=False)
+        except OSError as error:  # the reader sees what Grantkeeper says, as a backend would
+            shown = str(error)
+        self._send(200, shown, content_type="text/plain; charset=utf-8")
 
     def _sign_out(self, visitor: Visitor, _: dict[str, str]) -> None:
-        visitor.claims, visitor.connection_id = {}, ""
+        visitor.claims, visitor.profile, visitor.connection_id = {}, {}, ""
         self._redirect("/")
 
     def _page(self, visitor: Visitor, *, problem: str = "", status: int = 200) -> None:
         body = PAGE.substitute(
             stage="connected" if visitor.connection_id else "signed-in" if visitor.claims else "nobody",
             claims=html.escape(json.dumps(visitor.claims, indent=2, ensure_ascii=False)),
+            profile=html.escape(json.dumps(visitor.profile, indent=2, ensure_ascii=False)),
             problem=html.escape(problem),
         )
         self._send(status, body, content_type="text/html; charset=utf-8")

@@ -31,6 +31,7 @@ class Visitor:
     nonce: str = ""
     verifier: str = ""
     claims: dict[str, Any] = field(default_factory=dict)
+    profile: dict[str, Any] = field(default_factory=dict)
     connect_state: str = ""
     connection_id: str = ""
 
@@ -95,7 +96,11 @@ class DemoClient:
             nonce={"essential": True, "value": visitor.nonce},
             exp={"essential": True},
         ).validate(claims)
-        visitor.claims, visitor.state, visitor.verifier = claims, "", ""
+        bearer = {"authorization": f"Bearer {tokens['access_token']}"}
+        profile = _call(f"{self.issuer}/oauth2/userinfo", headers=bearer)
+        if profile["sub"] != claims["sub"]:  # OpenID Connect Core section 5.3.2
+            raise ValueError("The profile is somebody else's.")
+        visitor.claims, visitor.profile, visitor.state, visitor.verifier = claims, profile, "", ""
 
     # --- connecting: open, send the browser, confirm for the user who came back ---
 
@@ -132,7 +137,7 @@ class DemoClient:
 
     def token(self, visitor: Visitor) -> dict[str, Any]:
         """The token call. A backend would use the token; this one shows how it begins, never all of it."""
-        answer = self._api(f"/v1/connections/{visitor.connection_id}/token?min_ttl=30")
+        answer = self._api(f"/v1/connections/{visitor.connection_id}/token?min_ttl=60")
         shown = ("kind", "token_type", "expires_at", "scopes", "generation", "connection_id")
         return {"access_token": f"{answer['access_token'][:6]}…"} | {name: answer.get(name) for name in shown}
 

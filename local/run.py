@@ -208,7 +208,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     add("--demo-provider-port", type=int, default=9400, help="preferred port of the demo provider")
     add("--demo-app-port", type=int, default=8090, help="preferred port of the demo application")
     add("--providers", type=Path, help="JSON or YAML file: provider id → record fields and credentials")
-    add("--token-seconds", type=int, default=60, help="lifetime of the demo provider's access tokens")
+    add("--token-seconds", type=int, default=120, help="lifetime of the demo provider's access tokens")
     add("--state-dir", type=Path, default=STATE, help="where stack.json and the logs go (default: .local)")
     add("--ready-file", type=Path, help="a second place to write stack.json to, once everything is up")
     add("--once", action="store_true", help="stop as soon as everything is up: a smoke test")

@@ -10,7 +10,8 @@ from typing import Any
 
 from grantkeeper import ids, wiring
 from grantkeeper.api_key_format import new_api_key
-from grantkeeper.model import ALL_SCOPES, ApiKey, AuditEvent, Client
+from grantkeeper.errors import GrantkeeperError
+from grantkeeper.model import ALL_SCOPES, ApiKey, AuditEvent, Clientfrom grantkeeper.providers.catalog import Catalog
 from local.children import LocalRunError
 from local.providers import Registration
 
@@ -77,6 +78,13 @@ def make_keys(lambda_client: Any, sweeper: str) -> None:
 
 
 def _register(parts: wiring.Wiring, registration: Registration, *, prefix: str, now: int) -> None:
+    try:
+        record = _completed(parts, registration.record)
+        Catalog({registration.provider_id: record} if record else {}, allow_private_addresses=True).get(
+            registration.provider_id
+        )
+    except GrantkeeperError as error:
+        raise LocalRunError(f"The provider {registration.provider_id} cannot be registered: {error}") from None
     entry: dict[str, Any] = {"client_id": registration.client_id, "state": "active"}
     if registration.client_secret is not None:
         parameter = (
@@ -86,7 +94,7 @@ def _register(parts: wiring.Wiring, registration: Registration, *, prefix: str, 
         entry["secret_parameter"] = parameter
     parts.provider_items.put(
         registration.provider_id,
-        record=_completed(parts, registration.record) or None,
+        record=record or None,
         registrations=[entry],
         disabled=False,
         audit=_event("provider.registered", now=now, provider=registration.provider_id),
@@ -99,7 +107,7 @@ def _completed(parts: wiring.Wiring, record: Mapping[str, Any]) -> Mapping[str, 
         return record
     from grantkeeper.services.complete_record import discover
 
-    return discover(record["issuer"], parts.provider_http) | record
+    return discover(record["issuer"], parts.provider_http) | dict(record)
 
 
 def _make_key(parts: wiring.Wiring, scopes: tuple[str, ...], *, client_id: str | None, name: str, now: int) -> str:

@@ -45,13 +45,15 @@ def test_signing_in_shows_checked_claims(page, stack):
 
     assert claims["iss"] == stack.api_url
     assert claims["aud"] == stack.client_id
-    assert (claims["name"], claims["email"]) == ("Ada Lovelace", "ada@example.com")
+    profile = json.loads(page.inner_text("#profile"))
+    assert (profile["sub"], profile["name"], profile["email"]) == (claims["sub"], "Ada Lovelace", "ada@example.com")
     assert claims["sub"] != "ada"  # ours, not the provider's
 
 
+@pytest.mark.timeout(240)
 def test_a_connection_hands_out_tokens_that_stay_fresh(page, stack):
     """
-    The page asks again and again; before the minute is over the generation has gone up.
+    The page asks again and again; before the two minutes are over the generation has gone up.
     """
     sign_in(page, stack, "grace")
     connect(page, stack, "grace")
@@ -60,7 +62,7 @@ def test_a_connection_hands_out_tokens_that_stay_fresh(page, stack):
     page.wait_for_function(
         "before => JSON.parse(document.getElementById('token').textContent).generation > before",
         arg=first["generation"],
-        timeout=70_000,
+        timeout=110_000,
     )
     second = shown_token(page)
 

@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[2]
 COVERAGE = ("--cov", "--cov-report=", "--cov-append")
 LAYERS = {
     "logic, stores and handlers": ("-n", "logical", "--dist", "loadgroup", "-m", "not stack and not browser"),
-    "the deployed stack": ("-m", "stack and not browser"),
-    "in a browser": ("-m", "browser"),
+    # Few at a time, for they share one stack; but some wait for a minute to pass.
+    "the deployed stack and the browser": ("-n", "2", "--dist", "loadgroup", "-m", "stack or browser"),
 }
 NO_TESTS = 5
 
