@@ -11,7 +11,8 @@ from typing import Any
 from grantkeeper import ids, wiring
 from grantkeeper.api_key_format import new_api_key
 from grantkeeper.errors import GrantkeeperError
-from grantkeeper.model import ALL_SCOPES, ApiKey, AuditEvent, Clientfrom grantkeeper.providers.catalog import Catalog
+from grantkeeper.model import ALL_SCOPES, ApiKey, AuditEvent, Client
+from grantkeeper.providers.catalog import Catalog
 from local.children import LocalRunError
 from local.providers import Registration
 
