@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
-from grantkeeper.errors import GrantkeeperError, ProviderMisconfigured, ProviderUnavailable
+from grantkeeper.errors import GrantkeeperError, ProviderMisconfigured, ProviderUnavailable, TokenResponseRejected
 from grantkeeper.oauth.answers import strict_object
 from grantkeeper.oauth.endpoints import resolve
 from grantkeeper.oauth.jwk import PRIVATE_PARTS, verification_keys
@@ -94,7 +94,10 @@ class ProviderKeys:
             return replace(known, tried_at=now, forced_at=now)
 
     def _fetch(self, provider: Provider, url: str) -> Sequence[dict[str, Any]]:
-        response = self._http.send(HttpRequest("GET", url, (("accept", "application/json"),)), budget=BUDGET)
+        try:
+            response = self._http.send(HttpRequest("GET", url, (("accept", "application/json"),)), budget=BUDGET)
+        except TokenResponseRejected:  # over the size limit
+            raise ProviderUnavailable("The provider publishes no keys.", provider=provider.id) from None
         document = strict_object(response.body) if response.status == 200 else None
         keys = verification_keys(document)
         if self._alarm is not None and _shows_private_parts(document):
