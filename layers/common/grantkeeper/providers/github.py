@@ -115,6 +115,12 @@ GITHUB = Provider(
             note="a year unused, leaks, caps",
         ),
         Source("https://docs.github.com/en/rest/apps/oauth-applications", "2026-11-21", note="revocation"),
+        Source(
+            "https://docs.github.com/en/rest/using-the-rest-api/getting-started-with-the-rest-api",
+            "2026-11-21",
+            status="unverified",
+            note="user-agent required, API version; manual_url and docs_url; read:org as the least level",
+        ),
     ),
 )
 

@@ -154,5 +154,11 @@ GOOGLE = Provider(
             status="unverified",
             note="scope names, as known from public code",
         ),
+        Source(
+            "https://myaccount.google.com/connections",
+            "2026-11-21",
+            status="unverified",
+            note="address of manual_url; the services' docs_url; prompt_values_supported; default_expires_in",
+        ),
     ),
 )

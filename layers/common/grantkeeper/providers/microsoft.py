@@ -138,5 +138,11 @@ MICROSOFT = Provider(
             note="xms_edov",
         ),
         Source(_GRAPH_DOCS, "2026-11-21", status="unverified", note="scope names; which need an administrator"),
+        Source(
+            "https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc",
+            "2026-11-21",
+            status="unverified",
+            note="end_session_endpoint; manual_url; scope leaves out offline_access; default_expires_in",
+        ),
     ),
 )
