@@ -162,8 +162,8 @@ class Sessions(Protocol):
 
     def create(self, session: Session, *, audit: AuditEvent) -> bool:
         """
-        Open a family. False, and nothing written, when the family exists: the second use of its code was faster and put a
-        revoked one in its place. Our own write that comes back by an SDK retry (same current_hash) is True.
+        Open a family. False, and nothing written, when the family exists: the second use of its code was faster and
+        put a revoked one in its place. Our own write that comes back by an SDK retry (same current_hash) is True.
         """
 
     def get(self, family: str) -> Session | None:
@@ -231,12 +231,14 @@ class Connections(Protocol):
 
     def abandon(self, connection_id: str, session_id: str, *, now: int) -> bool:
         """
-        Cut the time of unconfirmed tokens to `now`: `pending` and `confirm` find nothing any more, and the item is due at once,
-        for the worker that revokes upstream and then calls `discard`. False when there is nothing.
+        Cut the time of unconfirmed tokens to `now`: `pending` and `confirm` find nothing any more, and the item is
+        due at once, for the worker that revokes upstream and then calls `discard`. False when there is nothing.
         """
 
     def unconfirmed(self, connection_id: str) -> Sequence[Pending]:
-        """Every unconfirmed half of a connection, those past their time too; consistent. For the worker that discards them."""
+        """
+        Every unconfirmed half of a connection, those past their time too; consistent. For the worker discarding them.
+        """
 
     def discard(self, connection_id: str, session_id: str, *, audit: AuditEvent) -> Pending | None:
         """Delete unconfirmed tokens; returns what was deleted, so that it can be revoked upstream."""
@@ -246,21 +248,21 @@ class Connections(Protocol):
 
     def disconnect(self, connection_id: str, *, now: int, audit: AuditEvent) -> Connection | None:
         """
-        Revoke at once: the status of META and of every grant becomes `revoked`, in one transaction; the sealed sets stay until
-        upstream revocation is done, then `erase`. None when unknown; idempotent.
+        Revoke at once: the status of META and of every grant becomes `revoked`, in one transaction; the sealed sets
+        stay until upstream revocation is done, then `erase`. None when unknown; idempotent.
         """
 
     def erase(self, connection_id: str, *, audit: AuditEvent) -> None:
         """Empty the sealed sets of a revoked connection; the tombstones stay."""
 
     def sharing(self, credentials_id: str, account_id: str) -> Sequence[str]:
-        """Ids of the live connections under the same provider credentials and provider account: the radius of a revocation."""
+        """Ids of the live connections under the same credentials and provider account: the radius of a revocation."""
 
     def update_profile(self, connection_id: str, profile: Profile, *, now: int, audit: AuditEvent) -> bool:
-        """Replace the account's profile on META, unless the connection is revoked (then False); never touches a grant."""
+        """Replace the account's profile on META, unless the connection is revoked (False); never touches a grant."""
 
     def update_scopes(self, connection_id: str, scopes: Sequence[str], *, now: int, audit: AuditEvent) -> bool:
-        """Replace the granted scopes on META after a refresh changed them, unless the connection is revoked (then False)."""
+        """Replace the granted scopes on META after a refresh changed them, unless the connection is revoked (False)."""
 
     def has_consent(self, sub: str, client_id: str, connection_id: str) -> bool:
         """True when the user allows this client to use the connection."""
@@ -331,12 +333,12 @@ class Grants(Protocol):
         """
         Store tokens that arrived after a revoke, so that the worker revokes them and not their predecessors.
 
-        Condition: the stored generation is `successor.generation - 1` and the status is `revoked`; it stays revoked. Our own
-        write_id on the stored item means True. False when the generation moved or the grant is not revoked.
+        Condition: the stored generation is `successor.generation - 1` and the status is `revoked`; it stays revoked.
+        Our own write_id on the stored item means True. False when the generation moved or the grant is not revoked.
         """
 
     def reseal(self, grant: Grant, *, sealed: bytes) -> bool:
-        """Replace the sealed bytes by the same set under another key, if generation, n and write_id are still the grant's."""
+        """Replace the sealed bytes by the same set under another key, if generation, n and write_id are the grant's."""
 
     def postpone(self, connection_id: str, name: str, *, generation: int, due_at: int | None) -> None:
         """Move `due_at`, if the generation is still this one; None takes it off the index."""
@@ -373,7 +375,7 @@ class Providers(Protocol):
 
 
 class Secrets(Protocol):
-    """Provider client secrets (SSM SecureString), read at first use, kept 5 minutes, served stale up to 1 hour on error."""
+    """Provider client secrets (SSM SecureString), read at first use, kept 5 minutes, stale up to 1 hour on error."""
 
     def get(self, parameter: str) -> str:
         """Raises StoreUnavailable when it cannot be read and nothing is cached."""
@@ -494,7 +496,12 @@ class Vault(Protocol):
         """
 
     def prepare(self, binding: Binding, *, sealed: bytes) -> SealingKey:
-        """The key for the next save, ready before the provider is called. `sealed` is the current set, whose key serves when no branch key exists yet."""
+        """
+        The key for the next save, ready before the provider is called.
+
+        Args:
+            sealed: The current set, whose key serves when no branch key exists yet.
+        """
 
     def is_current(self, sealed: bytes, *, binding: Binding) -> bool:
         """True when sealed under the newest key there is for this user; if not, the set wants re-sealing."""

@@ -143,7 +143,7 @@ class App:
 
         return register
 
-    def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG002 - Lambda passes it
         """Answer one API Gateway event; never raises."""
         request: Request | None = None
         try:
