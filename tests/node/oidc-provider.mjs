@@ -28,6 +28,7 @@ const provider = new Provider(issuer, {
     claims: () => ({ sub, name: `User ${sub}`, locale: 'en', email: `${sub}@example.com`, email_verified: true }),
   }),
   pkce: { required: () => true },
+  clockTolerance: 0, // its own default of 15 s would outlive our access tokens
   rotateRefreshToken: true,
   ttl: {
     AccessToken: seconds,

@@ -124,9 +124,13 @@ def test_two_strikes_are_thirty_seconds_apart_by_any_two_clocks():
 
 def test_a_generation_grows_up_in_a_minute():
     """A clock far behind blocks nothing."""
-    fresh = replace(GRANT, refreshed_at=NOW)
+    fresh = replace(GRANT, refreshed_at=NOW, expires_at=NOW + 3600)
 
     assert until_grown(fresh, now=NOW) == YOUNG
+    assert until_grown(replace(fresh, expires_at=None), now=NOW) == YOUNG
+    assert until_grown(replace(fresh, expires_at=NOW + 10), now=NOW + 2) == 3
+    assert until_grown(replace(fresh, expires_at=NOW + 10), now=NOW + 5) == 0
+    assert until_grown(replace(fresh, expires_at=NOW - 10), now=NOW) == 0
     assert until_grown(fresh, now=NOW + 59) == 1
     assert until_grown(fresh, now=NOW + 60) == 0
     assert until_grown(fresh, now=NOW - 5) == YOUNG

@@ -114,12 +114,25 @@ def test_a_short_lived_token_younger_than_a_minute_is_served_with_the_truth(worl
     world.pass_time(120)
     world.provider.expires_in = 50
     world.read(force=True)
-    world.pass_time(40)
+    world.pass_time(20)
 
     answer = world.read(min_ttl=60)
 
-    assert answer.expires_at - world.now == pytest.approx(10, abs=1)
+    assert answer.expires_at - world.now == pytest.approx(30, abs=1)
     assert world.refreshes <= 1
+
+
+def test_a_token_that_lives_ten_seconds_is_replaced_when_they_are_over(world):
+    """Half its life is its youth: a minute would leave every caller without a token."""
+    world.pass_time(120)
+    world.provider.expires_in = 10
+    before = world.read(force=True).generation
+    world.pass_time(11)
+
+    answer = world.read(min_ttl=1)
+
+    assert answer.generation == before + 1
+    assert answer.expires_at > world.now
 
 
 def test_a_token_without_expiry_is_served_until_it_is_reported(world):

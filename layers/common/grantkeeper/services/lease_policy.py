@@ -120,6 +120,11 @@ def until_next_strike(grant: Grant, *, now: int) -> int:
 
 
 def until_grown(grant: Grant, *, now: int) -> int:
-    """Seconds before this generation may be refreshed again, 0 when it may now. A clock far behind blocks nothing."""
+    """
+    Seconds before this generation may be refreshed again, 0 when it may now. A clock far behind blocks nothing.
+
+    That is a minute, or half its life for a token that lives less than two: it could never be replaced in time.
+    """
     age = now - grant.refreshed_at
-    return 0 if abs(age) >= YOUNG else YOUNG - max(age, 0)
+    young = YOUNG if grant.expires_at is None else max(0, min(YOUNG, (grant.expires_at - grant.refreshed_at) // 2))
+    return 0 if abs(age) >= young else young - max(age, 0)
