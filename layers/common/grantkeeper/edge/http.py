@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -28,6 +29,8 @@ from grantkeeper.errors import (
 MAX_BODY = 64 * 1024
 MAX_FIELDS = 64
 PROBLEM_BASE = "https://grantkeeper.dev/problems/"
+
+_PATH_PARAMETER = re.compile(r"\{([a-z_]+)\}")
 
 SECURITY_HEADERS: Mapping[str, str] = {
     "strict-transport-security": "max-age=31536000; includeSubDomains",
@@ -80,7 +83,9 @@ class Request:
         """
         _require_type(self.headers, "application/x-www-form-urlencoded")
         fields = _fields(_text(self.body))
-        return {name: value for name in fields if (value := _one(fields, name)) is not None}
+        if any(len(values) != 1 for values in fields.values()):
+            raise BadRequest("A parameter is repeated.")  # without its name, which is the sender's text
+        return {name: values[0] for name, values in fields.items()}
 
     def json(self) -> Mapping[str, Any]:
         """
@@ -177,10 +182,15 @@ def parse_event(event: Mapping[str, Any]) -> Request:
 
     Raises:
         PayloadTooLarge: The body is over 64 KiB.
-        BadRequest: The query or body is not decodable.
+        BadRequest: Something in it is not decodable, or no text that UTF-8 can say.
+        NotFound: A parameter of the route's path is missing.
     """
     http = event["requestContext"]["http"]
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    path_params = event.get("pathParameters") or {}
+    _require_encodable(*headers.values(), *(event.get("cookies") or ()), *path_params.values())
+    if not all(path_params.get(name) for name in _PATH_PARAMETER.findall(event["routeKey"])):
+        raise NotFound("No such route.")
     raw_body = event.get("body") or ""
     if len(raw_body) > MAX_BODY * 4 // 3 + 4:
         raise PayloadTooLarge("The body is over 64 KiB.")
@@ -195,7 +205,7 @@ def parse_event(event: Mapping[str, Any]) -> Request:
         route=event["routeKey"],
         method=http["method"],
         path=event.get("rawPath", http.get("path", "")),
-        path_params=event.get("pathParameters") or {},
+        path_params=path_params,
         query=_fields(event.get("rawQueryString") or ""),
         headers=headers,
         cookies=_cookies(event, headers),
@@ -250,7 +260,7 @@ def render(response: Response, request: Request | None) -> dict[str, Any]:
 
 def strict_json_object(text: str) -> dict[str, Any]:
     """
-    Parse a JSON object: no duplicate keys, no NaN, at most 20 levels deep.
+    Parse a JSON object: no duplicate keys, no NaN, no lone surrogates, at most 20 levels deep.
 
     Raises:
         BadRequest: Anything else.
@@ -265,6 +275,8 @@ def strict_json_object(text: str) -> dict[str, Any]:
         raise BadRequest("The body is not a JSON object.") from None
     if not isinstance(value, dict):
         raise BadRequest("The body is not a JSON object.")
+    if "\\u" in text:  # the one way past UTF-8: an escaped half of a pair, which no digest and no store can take
+        _require_encodable(json.dumps(value, ensure_ascii=False))
     return value
 
 
@@ -313,7 +325,16 @@ def _text(body: bytes) -> str:
         raise BadRequest("The body is not UTF-8.") from None
 
 
+def _require_encodable(*texts: str) -> None:
+    """Refuse lone surrogates at the door: what cannot be encoded cannot be hashed, stored or sent on."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        raise BadRequest("The request is not UTF-8.") from None
+
+
 def _fields(encoded: str) -> dict[str, tuple[str, ...]]:
+    _require_encodable(encoded)
     try:
         pairs = parse_qsl(encoded, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except ValueError:
@@ -332,10 +353,16 @@ def _one(fields: Mapping[str, tuple[str, ...]], name: str) -> str | None:
 
 
 def _cookies(event: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, str]:
+    """
+    The first value of each name.
+
+    Only the spaces that HTTP puts there are taken off. Others are part of the name to a browser, which therefore lets a
+    sibling domain set U+2000 + `__Host-…`; stripped, it would pass for the cookie that nobody else can set.
+    """
     parts = event.get("cookies") or headers.get("cookie", "").split(";")
     cookies: dict[str, str] = {}
     for part in parts[:50]:
-        name, separator, value = part.strip().partition("=")
+        name, separator, value = part.strip(" \t").partition("=")
         if separator:
             cookies.setdefault(name, value)
     return cookies
