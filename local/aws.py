@@ -42,6 +42,11 @@ class Deployed:
         return {name: physical for name, (kind, physical) in self.resources.items() if kind == resource_type}
 
 
+def search_path() -> str:
+    """The environment's own tools first (python3.13, sam), then uv where local/bootstrap.py put it, then the rest."""
+    return os.pathsep.join((str(Path(sys.executable).parent), str(TOOLS), os.environ.get("PATH", os.defpath)))
+
+
 def environment(endpoint_url: str) -> dict[str, str]:
     """
     An environment that can reach nothing but the emulator: no profile, no instance role, invented keys.
@@ -49,9 +54,8 @@ def environment(endpoint_url: str) -> dict[str, str]:
     Functions inherit the emulator's environment, so nothing else of ours is in it.
     """
     kept = {name: os.environ[name] for name in ("HOME", "LANG", "LC_ALL", "TMPDIR") if name in os.environ}
-    path = (str(Path(sys.executable).parent), str(TOOLS), os.environ.get("PATH", os.defpath))
     return kept | {
-        "PATH": os.pathsep.join(path),
+        "PATH": search_path(),
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",

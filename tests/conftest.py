@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from local import aws
+from local.bootstrap import CERTIFICATES
 from tests.support import dynamodb, processes, tables
 from tests.support import stack as stacks
 
@@ -20,6 +22,9 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
+        # Builds need uv and python3.13, which on a bare machine are where local/bootstrap.py put them.
+        os.environ["PATH"] = aws.search_path()
+        os.environ.update({name: value for name, value in CERTIFICATES.items() if name not in os.environ})
         os.environ[processes.RUN_DIR_VARIABLE] = tempfile.mkdtemp(prefix="grantkeeper-tests-")
 
 
