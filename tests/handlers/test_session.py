@@ -356,6 +356,17 @@ def test_w01_end_session_is_no_open_redirector(wiring, session, uri):
     assert refresh(session, tokens["refresh_token"]).status == 200
 
 
+def test_w01_a_disabled_clients_pages_are_followed_no_more(wiring, session):
+    """Who switches a client off wants no browser sent there."""
+    register(wiring, replace(PUBLIC_CLIENT, status="disabled"))
+    query = {"client_id": "spa", "post_logout_redirect_uri": PUBLIC_CLIENT.post_logout_redirect_uris[0]}
+
+    answer = session("GET /oauth2/end-session", query=query)
+
+    assert answer.status == 400
+    assert "location" not in answer.headers
+
+
 def test_end_session_believes_no_foreign_hint(wiring, session):
     """An access token, garbage, or another client's hint is none."""
     tokens = signed_in(wiring, session)

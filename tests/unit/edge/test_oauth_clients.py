@@ -125,6 +125,12 @@ def test_everything_else_reads_the_same(clients, form, headers):
     assert SECRET not in str(error)
 
 
+@pytest.mark.parametrize("credentials", ["é", "YTpi é", "²", "====", "YQ", "/w==", "8J+YgA==", "JUZGOmE="])
+def test_basic_that_is_no_base64_is_refused(clients, credentials):
+    """Not ASCII, not base64, not UTF-8, without a colon, or broken escapes: all one answer, none a bug."""
+    assert refused(clients, {}, {"authorization": f"Basic {credentials}"}).error == "invalid_client"
+
+
 def test_malformed_client_id_costs_no_read():
     """It is refused by its shape."""
     wiring = deployment()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -105,7 +104,7 @@ def _basic(header: str) -> tuple[str, str]:
         if not separator:
             _refuse()
         return unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
-    except (binascii.Error, UnicodeError):
+    except ValueError:  # not base64, not ASCII, not UTF-8
         _refuse()
 
 

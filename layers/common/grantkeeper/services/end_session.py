@@ -77,7 +77,7 @@ def _location(parameters: Parameters, client: Client | None) -> str | None:
     uri = only(parameters, "post_logout_redirect_uri")
     if not uri:
         return None
-    if client is None or uri not in client.post_logout_redirect_uris:
+    if client is None or client.status != "active" or uri not in client.post_logout_redirect_uris:
         raise BadRequest("The post_logout_redirect_uri is not registered.", parameter="post_logout_redirect_uri")
     state = only(parameters, "state")
     if not state or len(state) > MAX_STATE:
