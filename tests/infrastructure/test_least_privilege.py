@@ -18,6 +18,8 @@ from typing import Any
 from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 
 import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey
 
 from grantkeeper import ids
 from grantkeeper.api_key_format import new_api_key
@@ -25,7 +27,7 @@ from grantkeeper.edge import principals
 from grantkeeper.model import ApiKey
 from tests.doubles.aws import ENVIRONMENT, memory_wiring
 from tests.doubles.connect_world import BACK, KEY_SERVICE, RECORD, SERVICE, ConnectWorld
-from tests.doubles.deployment import SECRET, actions, deployment
+from tests.doubles.deployment import CONFIDENTIAL_CLIENT, SECRET, actions, deployment, register
 from tests.doubles.provider import NOON, Account
 from tests.infrastructure.iam import GuardedAws
 from tests.infrastructure.template import ROOT
@@ -240,6 +242,27 @@ def renew(stack: Stack, refresh_token: str, *, status: int = 200) -> Any:
     return json.loads(stack.call("SessionFunction", "POST /oauth2/token", form=form, status=status)["body"])
 
 
+def prove_a_client_by_signature(stack: Stack) -> None:
+    """A client with `private_key_jwt`: its assertion is remembered, so that it is good once."""
+    key = ECKey.generate_key("P-256", {"kid": "signer-1"}, private=True)
+    client = replace(
+        CONFIDENTIAL_CLIENT,
+        client_id="signer",
+        token_endpoint_auth_method="private_key_jwt",
+        secret_hashes=(),
+        jwks=(key.as_dict(private=False),),
+    )
+    register(stack.world.wiring, client)
+    claims = {"iss": "signer", "sub": "signer", "aud": stack.world.wiring.issuer, "exp": stack.now + 60, "jti": "once"}
+    form = {
+        "token": "unknown",
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": jwt.encode({"alg": "ES256", "kid": key.kid}, claims, key, algorithms=["ES256"]),
+    }
+    stack.call("SessionFunction", "POST /oauth2/introspect", form=form)
+    stack.call("SessionFunction", "POST /oauth2/introspect", form=form, status=401)
+
+
 def steal_a_refresh_token(stack: Stack) -> None:
     """A refresh token is used again when its grace has passed: the family is revoked, and the trail says so."""
     tokens = stack.sign_in()
@@ -408,6 +431,7 @@ def count(stack: Stack) -> None:
 JOURNEYS: tuple[Callable[[Stack], None], ...] = (
     look_around,
     sign_in_and_out,
+    prove_a_client_by_signature,
     steal_a_refresh_token,
     connect_for_a_named_user,
     connect_for_oneself,
