@@ -97,6 +97,11 @@ class InMemoryAws:
     def __post_init__(self) -> None:
         create_tables(self.dynamodb)
 
+    @property
+    def rescue_sqs(self) -> InMemorySqs:
+        """The same queues: here no client has time-outs."""
+        return self.sqs
+
     @cached_property
     def kms(self) -> Any:
         """The fake KMS."""

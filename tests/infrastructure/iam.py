@@ -62,7 +62,7 @@ class GuardedAws:
         self.resources = {self.env[variable]: resource for variable, resource in names.items()}
         self.dynamodb = _Client(self, self.aws.dynamodb, _dynamodb)
         self.kms = _Client(self, self.aws.kms, _kms)
-        self.sqs = _Client(self, self.aws.sqs, _sqs)
+        self.sqs = self.rescue_sqs = _Client(self, self.aws.sqs, _sqs)
         self.ssm = _Client(self, self.aws.ssm, _ssm)
         self.events = _Client(self, self.aws.events, _events)
 

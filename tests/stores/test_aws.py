@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from grantkeeper.services.lease_policy import PARK_NEEDS, SAVE_NEEDS, SAVE_RESERVE
 from grantkeeper.stores.aws import Aws
+from grantkeeper.stores.grants import SAVE_BUDGET
+from grantkeeper.stores.queues import PARK_BUDGET
 
 ENV = {"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
 
@@ -43,6 +46,16 @@ def test_the_sdk_does_not_repeat_a_call_to_dynamodb_behind_our_back(aws: Aws) ->
     assert config.connect_timeout + config.read_timeout <= 3
 
 
+def test_f16_the_client_of_the_rescue_queue_gives_up_in_time(aws: Aws) -> None:
+    """Parking an answer must fit what a call to a provider leaves, its client made first, after a save that hung."""
+    store, rescue = aws.dynamodb.meta.config, aws.rescue_sqs.meta.config
+    assert aws.rescue_sqs is not aws.sqs
+    assert rescue.retries["total_max_attempts"] == 1
+    assert SAVE_BUDGET + store.connect_timeout + store.read_timeout <= SAVE_NEEDS
+    assert PARK_BUDGET + rescue.connect_timeout + rescue.read_timeout + 0.3 <= PARK_NEEDS
+    assert SAVE_NEEDS + PARK_NEEDS < SAVE_RESERVE
+
+
 def test_threads_that_ask_at_once_get_working_clients(aws: Aws) -> None:
     """A batch's threads begin together."""
     found: list[Any] = []
@@ -52,7 +65,8 @@ def test_threads_that_ask_at_once_get_working_clients(aws: Aws) -> None:
     for thread in threads:
         thread.join()
     assert len(found) == 8
-    assert all(client.meta.service_model.service_name == "dynamodb" for client in found)
+    assert found[0].meta.service_model.service_name == "dynamodb"
+    assert all(client is found[0] for client in found), "each would cost the others a tenth of a second"
 
 
 def test_the_clients_cost_no_more_than_botocore() -> None:

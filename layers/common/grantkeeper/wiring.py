@@ -160,7 +160,7 @@ class Wiring:
     def rescue_queue(self) -> ports.RescueQueue:
         from grantkeeper.stores.queues import SqsRescueQueue
 
-        return SqsRescueQueue(self.aws.sqs, self.env["RESCUE_QUEUE_URL"])
+        return SqsRescueQueue(self.aws.rescue_sqs, self.env["RESCUE_QUEUE_URL"])
 
     @cached_property
     def dead_letters(self) -> ports.DeadLetters:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -11,10 +12,17 @@ from grantkeeper.errors import (
     RefreshPending,
 )
 from grantkeeper.model import Profile
-from grantkeeper.services.lease_policy import LEASE_SECONDS, RESCUE_HORIZON
+from grantkeeper.services.lease_policy import CALL_BUDGET, LEASE_SECONDS, RESCUE_HORIZON, START_NEEDS
 from grantkeeper.services.rescue import rescue
+from grantkeeper.stores.aws import (
+    CONNECT_TIMEOUT,
+    RESCUE_CONNECT_TIMEOUT,
+    RESCUE_READ_TIMEOUT,
+    STORE_READ_TIMEOUT,
+)
 from grantkeeper.stores.queues import rescued_grant
 from tests.doubles.refresh_world import (
+    TIMEOUT,
     Killed,
     assert_works,
     grant_write,
@@ -209,3 +217,29 @@ def test_f18_and_when_dynamodb_refuses_they_are_rescued_first(world):
     assert world.grant().status == "revoked"
     assert world.tokens().refresh_token in world.provider.live_refresh_tokens
     assert world.grant().due_at is not None
+
+
+# --- the time it takes ---
+
+
+@pytest.mark.parametrize("seed", range(1000, 1060))
+def test_f16_parking_fits_the_time_that_is_left_however_slowly_both_stores_fail(strict, seed):
+    """Tries at DynamoDB hang up to their time-out and so does the first at SQS: the answer is parked before the kill."""
+    rng = random.Random(seed)
+
+    def hangs(operation, kwargs):
+        if operation == "put_item" and grant_write(kwargs):
+            strict.clock.sleep(rng.choice([0.01, 0.5, 1.0, 1.0]) * (CONNECT_TIMEOUT + STORE_READ_TIMEOUT))
+        if operation == "send_message":
+            strict.clock.sleep(RESCUE_CONNECT_TIMEOUT + RESCUE_READ_TIMEOUT)
+
+    run = strict.run()
+    strict.pass_time(rng.random() * (TIMEOUT - START_NEEDS))
+    strict.provider_http.seconds = rng.random() * CALL_BUDGET
+    strict.aws.dynamodb.faults.yield_point = strict.aws.sqs.faults.yield_point = hangs
+    strict.aws.dynamodb.faults.unreachable("put_item", times=1000, when=grant_write)
+
+    strict.refresh(run=run)
+
+    assert run.remaining > 0
+    assert len(strict.parked()) == 1

@@ -19,7 +19,9 @@ from grantkeeper.providers.record import RefreshRule
 
 LEASE_SECONDS = 30  # hard function timeout 20 s + what two clocks may differ
 CALL_BUDGET = 8.0  # one call to a provider
-SAVE_RESERVE = 6.0  # what a call leaves: a save that DynamoDB refuses takes 3 to 4 s, then comes the rescue queue
+SAVE_NEEDS = 4.5  # a save that DynamoDB leaves hanging to the end
+PARK_NEEDS = 2.1  # a try at the rescue queue that hangs to the end, its client made first
+SAVE_RESERVE = 7.0  # what a call leaves: one of each, and the sealing
 START_NEEDS = CALL_BUDGET + SAVE_RESERVE  # seconds that must be left before the provider is called
 SECOND_CALL_NEEDS = SAVE_RESERVE + 2.0  # the same for the one retry after an unknown outcome
 CLOCK_SKEW = 5

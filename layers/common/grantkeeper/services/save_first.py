@@ -14,11 +14,10 @@ from typing import Literal
 
 from grantkeeper.errors import StoreUnavailable
 from grantkeeper.model import Grant, Work
-from grantkeeper.services.lease_policy import SAVE_RESERVE
+from grantkeeper.services.lease_policy import PARK_NEEDS, SAVE_NEEDS
 from grantkeeper.services.refresh_run import RefreshPorts, Run
 
-PARK_NEEDS = 1.5  # seconds that the rescue queue may take to refuse
-ROUND_NEEDS = 3.0 + PARK_NEEDS  # the same with a save before it
+ROUND_NEEDS = SAVE_NEEDS + PARK_NEEDS  # seconds for a save that hangs and a place in the rescue queue after it
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 1.0
 MOST_ROUNDS = 200  # the deadline ends the rounds; this ends them should the clock stand still
@@ -51,7 +50,7 @@ def save_first(successor: Grant, *, ports: RefreshPorts, run: Run) -> Kept:
         kept = _try_save(successor, ports=ports, run=run)
         if kept is not None:
             return kept
-        if run.remaining <= SAVE_RESERVE:
+        if run.remaining <= LONGEST_PAUSE + ROUND_NEEDS:
             break
         _pause(run)
     return _rescue(successor, ports=ports, run=run)
@@ -98,11 +97,10 @@ def _rescue(successor: Grant, *, ports: RefreshPorts, run: Run) -> Kept:
         if _parked(successor, park=ports.rescue_queue.park):
             run.report("token_set_parked", _facts(successor))
             return Kept("parked", successor)
-        if run.remaining <= ROUND_NEEDS:
-            break
-        kept = _try_save(successor, ports=ports, run=run)
-        if kept is not None:
-            return kept
+        if run.remaining > ROUND_NEEDS:
+            kept = _try_save(successor, ports=ports, run=run)
+            if kept is not None:
+                return kept
         if run.remaining <= PARK_NEEDS:
             break
     run.report("token_set_lost", _facts(successor))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 1, 3  # seconds; a call that takes longer has failed
 STORE_READ_TIMEOUT = 2  # the same for DynamoDB, which answers in milliseconds or not at all
+RESCUE_CONNECT_TIMEOUT, RESCUE_READ_TIMEOUT = 0.5, 1.0  # for SQS while an answer in hand waits for a place
 ATTEMPTS = 3  # of the SDK per call; for DynamoDB one, since the stores retry within a budget they know
 
 
@@ -39,6 +40,7 @@ class Aws:
         self._endpoint_url = env.get("AWS_ENDPOINT_URL")
         self._session = botocore.session.Session()
         self._lock = threading.Lock()
+        self._made: dict[tuple[str, int], Any] = {}
         self._region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION")
 
     @cached_property
@@ -60,6 +62,17 @@ class Aws:
         return client
 
     @cached_property
+    def rescue_sqs(self) -> SQSClient:
+        """SQS for the one message that cannot wait: a single attempt with short time-outs; the store repeats it."""
+        client: SQSClient = self._client(
+            "sqs",
+            connect_timeout=RESCUE_CONNECT_TIMEOUT,
+            read_timeout=RESCUE_READ_TIMEOUT,
+            attempts=1,
+        )
+        return client
+
+    @cached_property
     def ssm(self) -> SSMClient:
         """Parameter Store."""
         client: SSMClient = self._client("ssm")
@@ -71,15 +84,27 @@ class Aws:
         client: EventBridgeClient = self._client("events")
         return client
 
-    def _client(self, service: str, *, read_timeout: int = READ_TIMEOUT, attempts: int = ATTEMPTS) -> Any:
+    def _client(
+        self,
+        service: str,
+        *,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        read_timeout: float = READ_TIMEOUT,
+        attempts: int = ATTEMPTS,
+    ) -> Any:
         config = botocore.config.Config(
-            connect_timeout=CONNECT_TIMEOUT,
+            connect_timeout=connect_timeout,
             read_timeout=read_timeout,
             retries={"mode": "standard", "total_max_attempts": attempts},
             tcp_keepalive=True,
             max_pool_connections=32,
         )
-        with self._lock:  # a batch's threads may ask at once, and a botocore session makes one client at a time
-            return self._session.create_client(
-                service, region_name=self._region, endpoint_url=self._endpoint_url, config=config
-            )
+        # A batch's threads may ask at once: a botocore session makes one client at a time, a tenth of a second each,
+        # and a thread with an answer in hand cannot wait for 24 of them.
+        with self._lock:
+            client = self._made.get((service, attempts))
+            if client is None:
+                client = self._made[service, attempts] = self._session.create_client(
+                    service, region_name=self._region, endpoint_url=self._endpoint_url, config=config
+                )
+        return client

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from types_boto3_dynamodb import DynamoDBClient
 
-SAVE_BUDGET = 2.0  # seconds until the last attempt of a save starts; with the attempt itself within SAVE_RESERVE
+SAVE_BUDGET = 1.5  # seconds until the last attempt of a save starts; with the attempt itself, `SAVE_NEEDS`
 REVOKE_AGAIN = 300  # seconds after which the sweeper asks again for a revocation upstream
 ASK_AGAIN = 45  # seconds after a first strike: the second must be 30 s later by any two clocks
 

@@ -27,6 +27,7 @@ MAX_IDS = 25
 MAX_ENTRIES = 10
 MAX_DELAY = 900
 ROUNDS = 5
+PARK_BUDGET = 0.3  # seconds until the last attempt to park starts; with the attempt itself within `PARK_NEEDS`
 KINDS = ("refresh", "revoke", "erase", "reseal")
 
 
@@ -85,6 +86,7 @@ class SqsRescueQueue:
     """`ports.RescueQueue`."""
 
     def __init__(self, client: SQSClient, queue_url: str) -> None:
+        """Args: client: `Aws.rescue_sqs`, which gives up in time for another try elsewhere."""
         self._client = client
         self._url = queue_url
 
@@ -98,7 +100,7 @@ class SqsRescueQueue:
         body = json.dumps(
             {**asdict(successor), "sealed": base64.b64encode(successor.sealed).decode()}, separators=(",", ":")
         )
-        call(self._client.send_message, budget=1.0, QueueUrl=self._url, MessageBody=body)
+        call(self._client.send_message, budget=PARK_BUDGET, QueueUrl=self._url, MessageBody=body)
 
 
 class SqsDeadLetters:
