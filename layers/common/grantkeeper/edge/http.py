@@ -163,7 +163,12 @@ class App:
             if self._on_error is not None:
                 self._on_error(request, error)
             response = problem(GrantkeeperError(), request)
-        return render(response, request)
+        return render(response, request, request_id=_request_id(event))
+
+
+def _request_id(event: Mapping[str, Any]) -> str:
+    context = event.get("requestContext")
+    return str(context.get("requestId", "")) if isinstance(context, Mapping) else ""
 
 
 def _no_such_route(request: Request, routes: Mapping[str, Handler]) -> GrantkeeperError:
@@ -242,11 +247,17 @@ def problem(error: GrantkeeperError, request: Request | None) -> Response:
     return Response(error.status, json.dumps(body, separators=(",", ":")), {"content-type": content_type, **headers})
 
 
-def render(response: Response, request: Request | None) -> dict[str, Any]:
-    """Make the payload 2.0 answer, with security headers and the request id on every one."""
+def render(response: Response, request: Request | None, *, request_id: str = "") -> dict[str, Any]:
+    """
+    Make the payload 2.0 answer, with security headers and the request id on every one.
+
+    Args:
+        request_id: Stands in for `request` where the event could not be decoded.
+    """
     headers = {**SECURITY_HEADERS, **response.headers}
-    if request is not None and request.request_id:
-        headers["x-request-id"] = request.request_id
+    request_id = request.request_id if request is not None else request_id
+    if request_id:
+        headers["x-request-id"] = request_id
     answer: dict[str, Any] = {
         "statusCode": response.status,
         "headers": headers,
