@@ -211,6 +211,16 @@ def test_t02_a_reconnect_of_another_users_connection_is_a_reconnect_of_nothing(w
     assert foreign.value.detail == unknown.value.detail
 
 
+def test_a_reconnect_makes_no_user(world):
+    """A user whom nobody knew has no connection to re-connect, so he is not provisioned on the way to the error."""
+    before = world.wiring.aws.dynamodb.dump("grants")
+
+    with pytest.raises(NotFound):
+        world.open(BACKEND, user_id="never seen", connection_id="con_unknown")
+
+    assert world.wiring.aws.dynamodb.dump("grants") == before
+
+
 def test_a_disconnected_connection_is_not_connected_again(world):
     """Revoked is final: the user connects anew."""
     connection = world.connect()

@@ -20,7 +20,7 @@ from grantkeeper.model import AuditEvent, Client, Connection, ConnectSession, Pr
 from grantkeeper.ports import Clients, Connections, ConnectSessions, Providers, Sessions, Users
 from grantkeeper.providers.catalog import Catalog
 from grantkeeper.providers.record import Provider, Service
-from grantkeeper.services.people import Named, client_of, find_or_provision
+from grantkeeper.services.people import Named, client_of, find_or_provision, find_person
 from grantkeeper.services.redirect_uris import require_registered
 
 LIFETIME = 10 * 60
@@ -115,6 +115,10 @@ def open_connect_session(
         raise Conflict("This service is connected by a key its user brings.")
     scopes = resolve_scopes(service, access=request.access, scopes=request.scopes)
 
+    if request.connection_id is not None:  # a user who is new has no connection: none is made for this
+        known = find_person(principal, request.named, users=users, sessions=sessions, connections=connections)
+        if known is None:
+            raise NotFound("No such connection.")
     sub = find_or_provision(
         principal,
         request.named,
