@@ -41,6 +41,7 @@ def main(purpose: str) -> int:
     LOG.write_text("")
     try:
         environment(find_uv())
+        command()
         if purpose == "test":
             for step in (java, chromium, node_packages):
                 optional(step)
@@ -66,6 +67,19 @@ def environment(uv: str) -> None:
         if not runs(install):
             raise Missing(f"The packages could not be installed; {LOG} says why.")
     stamp.write_text(wanted)
+
+
+def command() -> None:
+    """`.venv/bin/grantkeeper`: the operator's command, of this checkout, from any folder."""
+    script = VENV / "bin" / "grantkeeper"
+    script.write_text(
+        f"#!{VENV / 'bin' / 'python'}\n"
+        "import sys\n\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        "from cli.main import main\n\n"
+        "main()\n"
+    )
+    script.chmod(0o755)
 
 
 def make_venv(uv: str) -> None:

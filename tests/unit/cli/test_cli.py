@@ -154,3 +154,18 @@ def test_init_makes_the_keys_and_repeating_it_changes_nothing(run, wiring):
     assert "Keys made" in run("init").output
     assert "already" in run("init").output
     assert {key.alg for key in wiring.signing_keys.public()} == {"ES256", "RS256"}
+
+
+def test_the_command_runs_from_a_checkout():
+    """Without any package installed and from any folder."""
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "--help"], cwd=root, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "api-keys" in done.stdout
