@@ -16,6 +16,7 @@ from grantkeeper.services.count_stats import prometheus, stats
 logger = Logger()
 app = App(on_error=report_bugs(logger))
 app_wiring = wiring.from_environment(os.environ)
+app_wiring.warm_up("api_keys", "clients", "counters", "key_set")
 
 
 @app.route("GET /v1/admin/stats")
@@ -41,6 +42,8 @@ def _require(request: Request, scope: str) -> None:
         key_set=app_wiring.key_set,
         api_keys=app_wiring.api_keys,
         clients=app_wiring.clients,
+        sessions=app_wiring.sessions,
+        users=app_wiring.users,
         now=_now(),
     )
     require_scope(principal, scope)

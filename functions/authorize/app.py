@@ -22,6 +22,9 @@ from grantkeeper.services.trips import callback_uri
 logger = Logger()
 app = App(on_error=report_bugs(logger))
 app_wiring = wiring.from_environment(os.environ)
+app_wiring.warm_up(
+    "clients", "authorization_requests", "connect_sessions", "provider_items", "public_credentials", "rate_limits"
+)
 
 TRIPS_PER_MINUTE = 120  # started from one address; an office behind one address stays well below
 MAX_QUERY = 6 * 1024  # what a POST may carry over into a URL; API Gateway takes 10 KiB of headers in all

@@ -19,6 +19,9 @@ from grantkeeper.services.signin_request import Parameters
 logger = Logger()
 app = App(on_error=report_bugs(logger))
 app_wiring = wiring.from_environment(os.environ)
+app_wiring.warm_up(
+    "authorization_requests", "connect_sessions", "connections", "users", "codes", "provider_items", "sealer"
+)
 
 
 @app.route("GET /oauth2/callback/{provider}")

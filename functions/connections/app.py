@@ -43,6 +43,7 @@ OPENED_PER_MINUTE = {"user": 20, "api_key": 600}
 logger = Logger()
 app = App(on_error=report_bugs(logger))
 app_wiring = wiring.from_environment(os.environ)
+app_wiring.warm_up("api_keys", "clients", "connections", "connect_sessions", "users", "key_set", "provider_items")
 
 
 def browser_route(*route_keys: str) -> Callable[[Callable[[Request], Response]], Callable[[Request], Response]]:
@@ -233,6 +234,8 @@ def _principal(request: Request, scope: str) -> Principal:
         key_set=app_wiring.key_set,
         api_keys=app_wiring.api_keys,
         clients=app_wiring.clients,
+        sessions=app_wiring.sessions,
+        users=app_wiring.users,
         now=_now(),
     )
     require_scope(principal, scope)

@@ -17,6 +17,7 @@ from grantkeeper.services.discovery import authorization_server_metadata, openid
 logger = Logger()
 app = App(on_error=report_bugs(logger))
 app_wiring = wiring.from_environment(os.environ)
+app_wiring.warm_up("provider_items", "key_set")
 
 PUBLIC = "public, max-age=300"  # seconds; a revoked signing key is out of every cache by then (S-26)
 

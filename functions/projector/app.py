@@ -21,6 +21,7 @@ logger = Logger()
 metrics = Metrics()
 reports = Reports(logger, metrics)
 app_wiring = wiring.from_environment(os.environ)
+app_wiring.warm_up("audit", "counters", "event_bus")
 
 
 def handler(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:

@@ -29,6 +29,7 @@ metrics = Metrics()
 reports = Reports(logger, metrics)
 routes = App(on_error=report_bugs(logger))
 app_wiring = wiring.from_environment(os.environ)
+app_wiring.warm_up("api_keys", "grants", "connections", "key_set", "provider_items", "vault", "breakers")
 first_uses = FirstUses()
 
 
@@ -143,6 +144,8 @@ def _principal(request: Request, scope: str) -> Principal:
         key_set=app_wiring.key_set,
         api_keys=app_wiring.api_keys,
         clients=app_wiring.clients,
+        sessions=app_wiring.sessions,
+        users=app_wiring.users,
         now=_now(),
     )
     require_scope(principal, scope)

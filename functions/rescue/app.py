@@ -19,6 +19,7 @@ logger = Logger()
 metrics = Metrics()
 reports = Reports(logger, metrics)
 app_wiring = wiring.from_environment(os.environ)
+app_wiring.warm_up("grants")
 
 
 def handler(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:

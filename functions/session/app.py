@@ -27,6 +27,7 @@ from grantkeeper.services.userinfo import userinfo
 logger = Logger()
 app = App(on_error=report_bugs(logger))
 app_wiring = wiring.from_environment(os.environ)
+app_wiring.warm_up("clients", "codes", "sessions", "users", "signer", "key_set")
 
 
 @app.route("POST /oauth2/token")

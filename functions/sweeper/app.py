@@ -22,6 +22,7 @@ logger = Logger()
 metrics = Metrics()
 reports = Reports(logger, metrics)
 app_wiring = wiring.from_environment(os.environ)
+app_wiring.warm_up("grants", "breakers", "work_queue", "signing_keys", "branch_keys")
 
 
 def handler(_event: Mapping[str, Any], context: Any) -> None:

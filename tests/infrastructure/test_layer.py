@@ -62,6 +62,7 @@ def pruned_site(tmp_path_factory) -> Path:
             shutil.copy(entry, data)
     for service in (*prune.OPERATIONS, "s3", "xray"):
         shutil.copytree(installed / service, data / service)
+    shutil.copytree(installed.parent / "docs", site / "botocore" / "docs")
     prune.main(site)
     return site
 
@@ -267,3 +268,20 @@ def test_i17_the_layer_is_the_same_however_often_it_is_built(tmp_path):
     assert len(first) > 1000
     assert set(first) == set(second)
     assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_of_the_docstring_generator_only_what_clients_import_stays(pruned_site):
+    """The classes are the empty strings they are before anybody asks for help()."""
+    docs = pruned_site / "botocore" / "docs"
+    assert {entry.name for entry in docs.iterdir()} == {"__init__.py", "docstring.py", "utils.py"}
+    stub: dict = {}
+    exec((docs / "docstring.py").read_text(), stub)
+    for name in ("ClientMethodDocstring", "WaiterDocstring", "PaginatorDocstring"):
+        assert stub[name](operation_model=None, include_signature=False) == ""
+    imported = [
+        line
+        for module in ("client.py", "handlers.py", "waiter.py")
+        for line in (Path(botocore.__file__).parent / module).read_text().splitlines()
+        if line.startswith("from botocore.docs")
+    ]
+    assert {line.split()[1] for line in imported} == {"botocore.docs.docstring", "botocore.docs.utils"}

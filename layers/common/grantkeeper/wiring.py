@@ -8,6 +8,7 @@ pays at start for what it touches and for nothing else.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,21 @@ class Wiring:
     """Everything a function may need, each part built when first asked for."""
 
     env: Mapping[str, str]
+
+    def warm_up(self, *parts: str) -> None:
+        """
+        Build parts now, inside Lambda's init, where the processor is whole and the first caller does not wait.
+
+        Elsewhere nothing happens: a test brings its own world, and a part is built when first asked for.
+
+        Args:
+            parts: Names of attributes, e.g. `"grants"`; each brings its module and its client with it.
+        """
+        if "AWS_LAMBDA_FUNCTION_NAME" in self.env:
+            for part in parts:
+                getattr(self, part)
+            gc.freeze()  # what lives now lives as long as the process: no later collection looks at it
+            gc.enable()
 
     # --- plain configuration ---
 
