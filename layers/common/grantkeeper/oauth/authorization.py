@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 from grantkeeper.errors import BadRequest
 from grantkeeper.oauth.endpoints import resolve
 from grantkeeper.oauth.pkce import code_challenge
+from grantkeeper.oauth.scopes import scope_parameters
 from grantkeeper.providers.record import Pairs, Provider
 
 # What binds the trip to us. No record and no caller may set one of these.
@@ -76,15 +77,14 @@ def authorization_url(
     """
     provider = resolve(provider, variables)
     for name in extra:
-        if name in PROTECTED_PARAMETERS or name == provider.scope.parameter:
+        if name in PROTECTED_PARAMETERS or name in _scope_parameters(provider):
             raise BadRequest(f"The parameter {name} cannot be set.", parameter=name)
 
     params = dict(provider.authorization_params)
     params |= dict(provider.signin_params if purpose == "signin" else provider.connect_params)
     params |= extra
     params |= {"response_type": "code", "client_id": client_id, "redirect_uri": redirect_uri, "state": state}
-    if provider.scope.parameter is not None and scopes:
-        params[provider.scope.parameter] = provider.scope.separator.join(scopes)
+    params |= scope_parameters(provider, scopes)
     if provider.response_mode != "query":
         params["response_mode"] = provider.response_mode
     params |= _pkce(provider, code_verifier)
@@ -92,6 +92,10 @@ def authorization_url(
 
     joint = "&" if "?" in provider.authorization_endpoint else "?"
     return f"{provider.authorization_endpoint}{joint}{urlencode(params, quote_via=quote)}"
+
+
+def _scope_parameters(provider: Provider) -> tuple[str | None, ...]:
+    return (provider.scope.parameter, *(extra.parameter for extra in provider.scope.extra))
 
 
 def _pkce(provider: Provider, verifier: str | None) -> dict[str, str]:

@@ -71,8 +71,12 @@ def _body(http: HttpResponse, provider: Provider) -> dict[str, Any]:
 
 
 def _error_code(body: dict[str, Any], provider: Provider) -> str | None:
-    value = lookup(body, provider.token_response.error_pointer)
-    return value if isinstance(value, str) and 0 < len(value) <= 100 else None
+    rule = provider.token_response
+    for pointer in (rule.error_pointer, *rule.more_error_pointers):
+        value = lookup(body, pointer)
+        if isinstance(value, str) and 0 < len(value) <= 100:
+            return value
+    return None
 
 
 def _match(http: HttpResponse, body: dict[str, Any], code: str | None, provider: Provider) -> ErrorRule | None:

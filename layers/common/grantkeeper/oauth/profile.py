@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from grantkeeper.errors import TokenResponseRejected
 from grantkeeper.model import Profile
@@ -47,7 +47,7 @@ def resolve_profile(
         raise TokenResponseRejected("The provider does not say which account this is.", reason="account_unknown")
     email_source, email = _first(rule.map.get("email", ()), sources)
     email = email if isinstance(email, str) and _EMAIL.fullmatch(email) else None
-    avatar_url, locale = _value(rule, "avatar_url", sources), _value(rule, "locale", sources)
+    avatar_url, locale = _avatar(rule, sources), _value(rule, "locale", sources)
     return Profile(
         provider_user_id=account_id,
         email=email,
@@ -65,6 +65,34 @@ def sources_needed(provider: Provider, *, id_claims: Mapping[str, Any] | None, f
     if field == "provider_user_id":
         return _account_id(rule, sources) is None
     return _value(rule, field, sources) is None
+
+
+def fill_places(template: str, sources: Mapping[str, Any]) -> str | None:
+    """
+    Compose a URL from places of answers, percent-encoded; a place that opens the template is a URL itself.
+
+    Returns:
+        None when one of the places holds nothing.
+    """
+    parts = {place: _id_text(_first((place,), sources)[1]) for place in _PLACE.findall(template) if "#" in place}
+    if None in parts.values():
+        return None
+
+    def filled(match: re.Match[str]) -> str:
+        value = parts.get(match[1])
+        if value is None:
+            return match[0]
+        return value if match.start() == 0 else quote(value, safe="")
+
+    return _PLACE.sub(filled, template)
+
+
+def _avatar(rule: ProfileRule, sources: Mapping[str, Any]) -> Any:
+    if rule.avatar.kind == "binary":
+        return None  # its address opens for the token's bearer only
+    if rule.avatar.kind == "computed" and rule.avatar.template is not None:
+        return fill_places(rule.avatar.template, sources)
+    return _value(rule, "avatar_url", sources)
 
 
 def _account_id(rule: ProfileRule, sources: Mapping[str, Any]) -> str | None:
@@ -111,12 +139,15 @@ def _primary_verified(addresses: Any) -> str | None:
 
 def _verified(rule: ProfileRule, sources: Mapping[str, Any], email_source: str | None) -> bool:
     """One source's word never vouches for another's address; the text "true" is not true (C-101)."""
+    if rule.email_verified_policy == "by_presence":
+        return True
     if rule.email_verified_policy != "claim":
         return False
     places = [place for place in rule.map.get("email_verified", ()) if place.partition("#")[0] == email_source]
     if any(place.endswith("#primary_verified") for place in places):
         return _first(places, sources)[1] is not None  # the selector takes verified addresses only
-    return _first(places, sources)[1] is True
+    said = _first(places, sources)[1]
+    return any(type(said) is type(yes) and said == yes for yes in rule.email_verified_values)
 
 
 def _name(value: Any) -> str | None:

@@ -39,6 +39,28 @@ def normalise_scopes(provider: Provider, value: Any, requested: Sequence[str]) -
     return (*known, *(name for name in granted if name not in requested))
 
 
+def scope_parameters(provider: Provider, scopes: Sequence[str]) -> dict[str, str]:
+    """
+    Spell scopes as the request's parameters: one, none, or several (Slack's `user_scope`).
+
+    Args:
+        provider: Its `scope` rule knows parameters, separators and prefixes.
+        scopes: In our names, in the order asked.
+    """
+    rule = provider.scope
+    if rule.parameter is None:
+        return {}
+    named: dict[str, list[str]] = {}
+    separators = {rule.parameter: rule.separator}
+    for scope in scopes:
+        extra = next((each for each in rule.extra if scope.startswith(each.prefix)), None)
+        name = rule.parameter if extra is None else extra.parameter
+        if extra is not None:
+            separators[name] = rule.separator if extra.separator is None else extra.separator
+        named.setdefault(name, []).append(scope if extra is None else scope.removeprefix(extra.prefix))
+    return {name: separators[name].join(values) for name, values in named.items()}
+
+
 def _split(rule: ScopeRule, value: Any) -> list[str]:
     if isinstance(value, str):
         separator = rule.separator if rule.response_separator is None else rule.response_separator

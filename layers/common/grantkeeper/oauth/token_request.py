@@ -12,6 +12,7 @@ from grantkeeper.errors import ProviderMisconfigured, ProviderNotConfigured
 from grantkeeper.ids import new_secret
 from grantkeeper.model import AuthMethod, ProviderCredentials, TokenSet
 from grantkeeper.oauth.endpoints import resolve
+from grantkeeper.oauth.scopes import scope_parameters
 from grantkeeper.ports import HttpRequest
 from grantkeeper.providers.record import Pairs, Provider, RevocationRule
 
@@ -84,8 +85,8 @@ def refresh_request(
     provider = resolve(provider, variables)
     params = dict(provider.refresh_params)
     params |= {"grant_type": "refresh_token", "refresh_token": refresh_token}
-    if provider.refresh_sends_scope and provider.scope.parameter is not None and scopes:
-        params[provider.scope.parameter] = provider.scope.separator.join(scopes)
+    if provider.refresh_sends_scope:
+        params |= scope_parameters(provider, scopes)
     if provider.refresh_sends_redirect_uri and redirect_uri is not None:
         params["redirect_uri"] = redirect_uri
     endpoint = provider.refresh_endpoint or provider.token_endpoint

@@ -139,7 +139,7 @@ def token_set(sealed_plaintext: bytes, *, provider: Provider, name: str = "main"
         expires_at=_access_expires_at(lookup(answer, path.expires_in), provider, received_at),
         refresh_token=refresh_token or _text(envelope.get("refresh_token")),
         refresh_token_expires_at=refresh_expires_at,
-        scopes=None if scope is None else normalise_scopes(provider, scope, ()),
+        scopes=None if scope is None else _scopes(scope, path, provider),
         metadata=(_object(envelope.get("metadata")) | metadata),
     )
 
@@ -185,7 +185,7 @@ def _path(answer: dict[str, Any], provider: Provider, name: str, *, alone: bool)
         return None
     if _text(lookup(answer, path.access_token)) is not None:
         return path
-    flat = TokenPath(name=name)
+    flat = TokenPath(name=name, scope_prefix=path.scope_prefix)
     if alone and provider.token_response.flat_refresh and _text(lookup(answer, flat.access_token)) is not None:
         return flat
     return None
@@ -248,6 +248,12 @@ def _expires_at(value: Any, received_at: int) -> int:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _scopes(value: Any, path: TokenPath, provider: Provider) -> tuple[str, ...]:
+    """In our names: the second token's scopes are told apart from the first's by their prefix."""
+    names = normalise_scopes(provider, value, ())
+    return tuple(name if name.startswith(path.scope_prefix) else path.scope_prefix + name for name in names)
 
 
 def _object(value: Any) -> dict[str, Any]:

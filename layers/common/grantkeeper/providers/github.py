@@ -93,6 +93,7 @@ GITHUB = Provider(
         ErrorRule("user_action", error="bad_verification_code"),
         ErrorRule("user_action", error="unverified_user_email"),
     ),
+    registration_url="https://github.com/settings/developers",
     sources=(
         Source(
             "https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps",
@@ -129,6 +130,8 @@ GITHUB_APP = replace(
     GITHUB,
     id="github-app",
     display_name="GitHub App",
+    icon="github",
+    registration_url="https://github.com/settings/apps",
     scope=ScopeRule(parameter=None, response_separator=",", omitted_means="unknown"),
     signin_scopes=(),  # an app for sign-in registers as `github`
     services=(
@@ -137,6 +140,7 @@ GITHUB_APP = replace(
             display_name="GitHub (App)",
             access={"app": ()},
             default_access="app",
+            icon="github",
             docs_url="https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app",
         ),
     ),

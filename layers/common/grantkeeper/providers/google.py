@@ -122,6 +122,7 @@ GOOGLE = Provider(
         ErrorRule("user_action", error="admin_policy_enforced"),
         ErrorRule("transient", error="internal_failure"),
     ),
+    registration_url="https://console.cloud.google.com/auth/clients",
     sources=(
         Source(
             "https://developers.google.com/identity/protocols/oauth2",

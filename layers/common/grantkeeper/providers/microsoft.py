@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from grantkeeper.providers.record import (
+    AvatarRule,
     ErrorRule,
     ProfileRule,
     Provider,
@@ -103,6 +104,8 @@ MICROSOFT = Provider(
             "name": ("id_token#/name",),
         },
         email_verified_policy="claim",
+        # bytes behind the token, 404 when there is none; the claim `picture` is this address too
+        avatar=AvatarRule("binary", "https://graph.microsoft.com/v1.0/me/photo/$value"),
     ),
     errors=(
         # AADSTS50196: a client that repeats itself is throttled in these words
@@ -113,7 +116,9 @@ MICROSOFT = Provider(
         ErrorRule("dead", error="login_required", reason="revoked_by_user"),
         ErrorRule("config", error="invalid_resource"),
     ),
-    redirect_uris=RedirectUriRule(localhost="allowed", loopback_ip="forbidden"),
+    # without query where personal accounts are let in
+    redirect_uris=RedirectUriRule(localhost="allowed", loopback_ip="forbidden", query="forbidden"),
+    registration_url="https://entra.microsoft.com",
     sources=(
         Source(
             "https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow",
@@ -136,6 +141,11 @@ MICROSOFT = Provider(
             "https://github.com/better-auth/better-auth/blob/main/packages/core/src/social-providers/microsoft-entra-id.ts",
             "2026-11-21",
             note="xms_edov",
+        ),
+        Source(
+            "https://learn.microsoft.com/graph/api/profilephoto-get",
+            "2026-11-21",
+            note="the photo is binary, wants the token, and is 404 when there is none",
         ),
         Source(_GRAPH_DOCS, "2026-11-21", status="unverified", note="scope names; which need an administrator"),
         Source(

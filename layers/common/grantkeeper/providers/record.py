@@ -19,6 +19,19 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class ScopeParameter:
+    """
+    A second scope parameter beside the first, e.g. Slack's `user_scope`.
+
+    Among our names its scopes carry `prefix`, so that one list holds both kinds; the provider never sees the prefix.
+    """
+
+    parameter: str
+    prefix: str
+    separator: str | None = None  # None: as the first parameter's
+
+
+@dataclass(frozen=True, slots=True)
 class ScopeRule:
     """How scopes travel (RFC 6749 section 3.3 says: `scope`, separated by spaces)."""
 
@@ -30,6 +43,7 @@ class ScopeRule:
     case_insensitive: bool = False
     never_returned: tuple[str, ...] = ()  # asked for, never listed in the answer (offline_access)
     omitted_means: Literal["requested", "unknown"] = "requested"
+    extra: tuple[ScopeParameter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +57,7 @@ class TokenPath:
     scope: str = "/scope"
     token_type: str = "/token_type"
     optional: bool = False
+    scope_prefix: str = ""  # of this token's scopes among ours, see `ScopeParameter`
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +69,7 @@ class TokenResponseRule:
     success_pointer: str | None = None  # e.g. "/ok"; with `success_value` it must hold beside HTTP 2xx
     success_value: Any = True
     error_pointer: str = "/error"
+    more_error_pointers: tuple[str, ...] = ()  # where else a failure's code may stand, e.g. "/error/.tag"
     tokens: tuple[TokenPath, ...] = (TokenPath(),)
     flat_refresh: bool = False  # a refresh answers flat, whatever the nesting of the first answer
     refresh_token_expires_in: str | None = None
@@ -83,7 +99,7 @@ class RevocationRule:
 
     kind: Literal["rfc7009", "custom", "none"] = "none"
     method: Literal["POST", "DELETE"] = "POST"
-    url_template: str | None = None  # custom only; {client_id} and {token} are filled in
+    url_template: str | None = None  # custom only; {client_id} and {token} are filled in, percent-encoded
     auth: Literal["client", "client_secret_basic", "client_secret_post", "bearer", "none"] = "client"
     encoding: Literal["form", "json", "none"] = "form"
     token_parameter: str = "token"
@@ -91,19 +107,43 @@ class RevocationRule:
     requires_live_access_token: bool = False
     effect: Literal["token", "grant", "installation", "project_user"] = "grant"
     success_statuses: tuple[int, ...] = (200, 204)
+    success_pointer: str | None = None  # must be true in the body, for those who refuse in a 200 (Slack: "/ok")
+    tokens: tuple[str, ...] = ()  # which named tokens are revoked; empty: all. Slack's bot token is the workspace's
     gone: tuple[str, ...] = ("invalid_token", "invalid_grant")  # error codes that mean: revoked already
     manual_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileRequest:
-    """One call of the profile probe, sent with the access token as Bearer."""
+    """
+    One call of the profile probe, with the access token as Bearer unless `auth` says otherwise.
+
+    `url` may hold places of answers before it (`{metadata#/user_id}`, percent-encoded) and `{token}`, for the APIs that
+    want the token in the path.
+    """
 
     name: str
     url: str
     method: Literal["GET", "POST"] = "GET"
     headers: Pairs = ()
+    body: str | None = None  # JSON, e.g. a GraphQL query; None with POST: an empty body
+    auth: Literal["bearer", "query", "none", "oauth1"] = "bearer"  # none: `{token}` in the URL carries it
+    token_parameter: str = "access_token"  # with auth="query"
+    success_pointer: str | None = None  # must be true in the body, for those who refuse in a 200 (Slack: "/ok")
     when: Literal["always", "email_missing"] = "always"
+
+
+@dataclass(frozen=True, slots=True)
+class AvatarRule:
+    """
+    Where a picture of the account is.
+
+    `url`: at `map["avatar_url"]`. `computed`: composed by `template` from places of the answers (Discord). `binary`: at
+    the address `template`, to be fetched with the access token; never shown as a URL, since nobody else can open it.
+    """
+
+    kind: Literal["url", "computed", "binary"] = "url"
+    template: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +151,8 @@ class ProfileRule:
     """
     Where the profile comes from.
 
-    `map` gives, per field of `model.Profile`, places tried in order: `"id_token#/sub"`, `"token_response#/data/gid"` or
+    `map` gives, per field of `model.Profile`, places tried in order: `"id_token#/sub"`, `"token_response#/data/gid"`,
+    `"metadata#/team_id"` (what the record keeps of token responses, known after a refresh too) or
     `"<request name>#/pointer"`. `"emails#primary_verified"` is the one named selector (GitHub's list of addresses).
     `id_template` composes `provider_user_id` from such places: `"{id_token#/tid}:{id_token#/oid}"`.
     """
@@ -128,7 +169,10 @@ class ProfileRule:
         }
     )
     id_template: str | None = None
-    email_verified_policy: Literal["claim", "always_false"] = "always_false"
+    # by_presence: the provider shows verified addresses only
+    email_verified_policy: Literal["claim", "by_presence", "always_false"] = "always_false"
+    email_verified_values: tuple[Any, ...] = (True,)  # what counts as yes, of exactly this type (Zoom: 1)
+    avatar: AvatarRule = AvatarRule()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +207,19 @@ DEFAULT_ERRORS: tuple[ErrorRule, ...] = (
 class RedirectUriRule:
     """What the provider accepts as redirect_uri, so that a local set-up can be checked."""
 
-    localhost: Literal["allowed", "forbidden"] = "allowed"
+    localhost: Literal["allowed", "forbidden"] = "allowed"  # over http
     loopback_ip: Literal["allowed", "forbidden"] = "allowed"
+    query: Literal["allowed", "forbidden"] = "allowed"
+
+
+@dataclass(frozen=True, slots=True)
+class OAuth1Rule:
+    """OAuth 1.0a (RFC 5849): `authorization_endpoint` and `token_endpoint` are steps two and three of section 2."""
+
+    request_token_endpoint: str
+    signature_method: Literal["HMAC-SHA1", "PLAINTEXT"] = "HMAC-SHA1"
+    request_method: Literal["GET", "POST"] = "POST"  # of both token requests
+    denied_parameter: str | None = None  # in the callback of a user who declined
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +242,7 @@ class Service:
     base_scopes: tuple[str, ...] = ()  # always asked for, e.g. ("openid", "email")
     offline_scopes: tuple[str, ...] = ()  # e.g. ("offline_access",)
     docs_url: str | None = None
+    icon: str | None = None  # key into a frontend's icon set; None: the id
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +307,9 @@ class Provider:
     errors: tuple[ErrorRule, ...] = ()  # beside DEFAULT_ERRORS, and above them
     redirect_uris: RedirectUriRule = RedirectUriRule()
     allow_private_addresses: bool = False  # local use only; refused in a deployed record
+    oauth1: OAuth1Rule | None = None  # with protocol="oauth1"
+    registration_url: str | None = None  # where an operator registers
+    icon: str | None = None  # key into a frontend's icon set; None: the id
     sources: tuple[Source, ...] = ()
 
     @property

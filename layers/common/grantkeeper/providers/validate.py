@@ -5,24 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from ipaddress import ip_address
-from typing import NoReturn, get_args
+from typing import get_args
 from urllib.parse import urlsplit
 
-from grantkeeper.errors import InvalidProviderRecord
 from grantkeeper.model import Reason
 from grantkeeper.oauth.authorization import PROTECTED_PARAMETERS
 from grantkeeper.oauth.endpoints import ENDPOINT_FIELDS
 from grantkeeper.providers.record import Pairs, Provider
+from grantkeeper.providers.validate_profile import PLACEHOLDER, check_pointer, check_profile, places_in, refuse
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?", re.ASCII)
 SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,256}")  # RFC 6749 section 3.3
 HEADER = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 HEADER_VALUE = re.compile(r"[\x20-\x7E]{0,256}")
 URL_TEXT = re.compile(r"[\x21\x23-\x5B\x5D\x5F\x61-\x7E]{1,2048}")  # no space, quote, backslash, caret or backtick
-PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-POINTER = re.compile(r"(?:/[^/]*)*")
 OWN_HEADERS = frozenset({"authorization", "content-type", "content-length", "host", "transfer-encoding", "connection"})
-PROFILE_FIELDS = frozenset({"provider_user_id", "email", "email_verified", "name", "avatar_url", "locale"})
 LEAVES_ITS_PLACE = "/?#@:\\% \n"
 
 
@@ -38,19 +35,20 @@ def check_record(provider: Provider, *, allow_private_addresses: bool = False) -
         InvalidProviderRecord: `field` names the place.
     """
     if SLUG.fullmatch(provider.id) is None:
-        _refuse("id", "Lower-case letters, digits and hyphens are expected, at most 40.")
+        refuse("id", "Lower-case letters, digits and hyphens are expected, at most 40.")
     if not provider.display_name:
-        _refuse("display_name", "The name is missing.")
+        refuse("display_name", "The name is missing.")
     if provider.allow_private_addresses and not allow_private_addresses:
-        _refuse("allow_private_addresses", "Private addresses are for local use only.")
+        refuse("allow_private_addresses", "Private addresses are for local use only.")
     _check_variables(provider)
     _check_urls(provider, allow_private_addresses=allow_private_addresses)
+    _check_oauth1(provider)
     _check_issuer(provider)
     _check_parameters(provider)
     _check_services(provider)
     _check_token_response(provider)
     _check_revocation(provider)
-    _check_profile(provider)
+    check_profile(provider)
     _check_errors(provider)
 
 
@@ -69,7 +67,7 @@ def check_url(url: str, *, field: str, names: frozenset[str] = frozenset(), allo
     """
     unknown = [name for name in PLACEHOLDER.findall(url) if name not in names]
     if unknown:
-        _refuse(field, f"The variable {unknown[0]} is not declared.")
+        refuse(field, f"The variable {unknown[0]} is not declared.")
     plain = PLACEHOLDER.sub("x", url)
     try:
         if URL_TEXT.fullmatch(plain) is None:
@@ -77,16 +75,16 @@ def check_url(url: str, *, field: str, names: frozenset[str] = frozenset(), allo
         parts = urlsplit(plain)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        _refuse(field, "This is no URL.")
+        refuse(field, "This is no URL.")
     local = allow_private_addresses and is_loopback_name(host)
     if parts.scheme != "https" and not (local and parts.scheme == "http"):
-        _refuse(field, "An https URL is expected.")
+        refuse(field, "An https URL is expected.")
     if "@" in parts.netloc or parts.fragment or not host:
-        _refuse(field, "A URL without user name and fragment is expected.")
+        refuse(field, "A URL without user name and fragment is expected.")
     if port not in (None, 443) and not local:
-        _refuse(field, "Port 443 is expected.")
+        refuse(field, "Port 443 is expected.")
     if not local and (_is_ip(host) or is_loopback_name(host) or "." not in host or host.endswith(".")):
-        _refuse(field, "A public host name is expected.")
+        refuse(field, "A public host name is expected.")
 
 
 def is_loopback_name(host: str) -> bool:
@@ -109,17 +107,17 @@ def _check_variables(provider: Provider) -> None:
             "token",
             "client_id",
         ):
-            _refuse(f"{place}.name", "A short lower-case name is expected.")
+            refuse(f"{place}.name", "A short lower-case name is expected.")
         try:
             if len(variable.pattern) > 200:
-                _refuse(f"{place}.pattern", "The pattern is too long.")
+                refuse(f"{place}.pattern", "The pattern is too long.")
             pattern = re.compile(variable.pattern, re.ASCII)
         except re.error:
-            _refuse(f"{place}.pattern", "This is no regular expression.")
+            refuse(f"{place}.pattern", "This is no regular expression.")
         if any(pattern.fullmatch(f"a{char}b") or pattern.fullmatch(char) for char in LEAVES_ITS_PLACE):
-            _refuse(f"{place}.pattern", "The pattern lets the value leave its place in the URL.")
+            refuse(f"{place}.pattern", "The pattern lets the value leave its place in the URL.")
         if variable.default is not None and pattern.fullmatch(variable.default) is None:
-            _refuse(f"{place}.default", "The default does not match the pattern.")
+            refuse(f"{place}.default", "The default does not match the pattern.")
 
 
 def _check_urls(provider: Provider, *, allow_private_addresses: bool) -> None:
@@ -140,19 +138,30 @@ def _urls(provider: Provider) -> Iterator[tuple[str, str, frozenset[str]]]:
         yield "revocation.url_template", provider.revocation.url_template, frozenset({"client_id", "token"})
     if provider.revocation.manual_url is not None:
         yield "revocation.manual_url", provider.revocation.manual_url, nothing
+    if provider.registration_url is not None:
+        yield "registration_url", provider.registration_url, nothing
+    if provider.oauth1 is not None:
+        yield "oauth1.request_token_endpoint", provider.oauth1.request_token_endpoint, nothing
     for i, request in enumerate(provider.profile.requests):
-        yield f"profile.requests[{i}].url", request.url, nothing
+        yield f"profile.requests[{i}].url", request.url, frozenset({"token", *places_in(request.url)})
+
+
+def _check_oauth1(provider: Provider) -> None:
+    if (provider.protocol == "oauth1") != (provider.oauth1 is not None):
+        refuse("oauth1", "OAuth 1.0a has its own rule, and no other protocol has.")
+    if provider.oauth1 is not None and provider.signin_scopes:
+        refuse("signin_scopes", "OAuth 1.0a connects services; it signs nobody in.")
 
 
 def _check_issuer(provider: Provider) -> None:
     if not provider.signin_scopes or provider.protocol != "oidc":
         return
     if "openid" not in provider.signin_scopes:
-        _refuse("signin_scopes", "OpenID Connect needs the scope openid.")
+        refuse("signin_scopes", "OpenID Connect needs the scope openid.")
     if provider.issuer is None and provider.issuer_template is None:
-        _refuse("issuer", "An OpenID provider has an issuer.")
+        refuse("issuer", "An OpenID provider has an issuer.")
     if provider.jwks_uri is None:
-        _refuse("jwks_uri", "An OpenID provider publishes its keys.")
+        refuse("jwks_uri", "An OpenID provider publishes its keys.")
 
 
 def _check_parameters(provider: Provider) -> None:
@@ -161,11 +170,11 @@ def _check_parameters(provider: Provider) -> None:
         "signin_params": provider.signin_params,
         "connect_params": provider.connect_params,
     }
-    protected = PROTECTED_PARAMETERS | {provider.scope.parameter}
+    protected = PROTECTED_PARAMETERS | {provider.scope.parameter, *(extra.parameter for extra in provider.scope.extra)}
     for field, pairs in extras.items():
         for name, _ in pairs:
             if name in protected:
-                _refuse(field, f"The parameter {name} cannot be set.")
+                refuse(field, f"The parameter {name} cannot be set.")
     token_protected = {
         "grant_type",
         "code",
@@ -178,13 +187,13 @@ def _check_parameters(provider: Provider) -> None:
     for field, pairs in (("code_params", provider.code_params), ("refresh_params", provider.refresh_params)):
         for name, _ in pairs:
             if name in token_protected:
-                _refuse(field, f"The parameter {name} cannot be set.")
+                refuse(field, f"The parameter {name} cannot be set.")
     headers = [("token_request_headers", provider.token_request_headers)]
     headers += [(f"profile.requests[{i}].headers", r.headers) for i, r in enumerate(provider.profile.requests)]
     for field, pairs in headers:
         for name, value in pairs:
             if HEADER.fullmatch(name) is None or name.lower() in OWN_HEADERS or HEADER_VALUE.fullmatch(value) is None:
-                _refuse(field, f"The header {name[:64]!r} cannot be set.")
+                refuse(field, f"The header {name[:64]!r} cannot be set.")
 
 
 def _check_services(provider: Provider) -> None:
@@ -193,10 +202,10 @@ def _check_services(provider: Provider) -> None:
     for i, service in enumerate(provider.services):
         place = f"services[{i}]"
         if SLUG.fullmatch(service.id) is None or service.id in seen:
-            _refuse(f"{place}.id", "A slug of its own is expected.")
+            refuse(f"{place}.id", "A slug of its own is expected.")
         seen.add(service.id)
         if not service.access or service.default_access not in service.access:
-            _refuse(f"{place}.default_access", "One of the access levels is expected.")
+            refuse(f"{place}.default_access", "One of the access levels is expected.")
         for level, scopes in service.access.items():
             _check_scopes(scopes, f"{place}.access.{level}")
         _check_scopes(service.base_scopes, f"{place}.base_scopes")
@@ -205,69 +214,47 @@ def _check_services(provider: Provider) -> None:
 
 def _check_scopes(scopes: tuple[str, ...], field: str) -> None:
     if any(SCOPE.fullmatch(scope) is None for scope in scopes):
-        _refuse(field, "A scope has printable characters without space, quote and backslash (RFC 6749 section 3.3).")
+        refuse(field, "A scope has printable characters without space, quote and backslash (RFC 6749 section 3.3).")
 
 
 def _check_token_response(provider: Provider) -> None:
     rule = provider.token_response
     if not rule.tokens or len({path.name for path in rule.tokens}) != len(rule.tokens):
-        _refuse("token_response.tokens", "At least one token is expected, each under its own name.")
+        refuse("token_response.tokens", "At least one token is expected, each under its own name.")
     for i, path in enumerate(rule.tokens):
         place = f"token_response.tokens[{i}]"
         if re.fullmatch(r"[a-z][a-z0-9_]{0,30}", path.name, re.ASCII) is None:
-            _refuse(f"{place}.name", "A short lower-case name is expected.")
+            refuse(f"{place}.name", "A short lower-case name is expected.")
         for name in ("access_token", "refresh_token", "expires_in", "scope", "token_type"):
-            _check_pointer(getattr(path, name), f"{place}.{name}")
+            check_pointer(getattr(path, name), f"{place}.{name}")
     for name in ("success_pointer", "error_pointer", "refresh_token_expires_in", "id_token"):
-        _check_pointer(getattr(rule, name), f"token_response.{name}")
+        check_pointer(getattr(rule, name), f"token_response.{name}")
+    for i, pointer in enumerate(rule.more_error_pointers):
+        check_pointer(pointer, f"token_response.more_error_pointers[{i}]")
+    prefixes = {"", *(extra.prefix for extra in provider.scope.extra)}
+    if not prefixes >= {path.scope_prefix for path in rule.tokens}:
+        refuse("token_response.tokens", "A scope prefix is one of scope.extra.")
     for name, pointer in rule.metadata:
-        _check_pointer(pointer, f"token_response.metadata.{name}")
-
-
-def _check_pointer(pointer: str | None, field: str) -> None:
-    if pointer is not None and (not pointer or POINTER.fullmatch(pointer) is None):
-        _refuse(field, "A JSON pointer is expected, e.g. /access_token (RFC 6901).")
+        check_pointer(pointer, f"token_response.metadata.{name}")
 
 
 def _check_revocation(provider: Provider) -> None:
     rule = provider.revocation
     if rule.kind == "custom" and rule.url_template is None:
-        _refuse("revocation.url_template", "The URL is missing.")
+        refuse("revocation.url_template", "The URL is missing.")
     if rule.kind == "rfc7009" and provider.revocation_endpoint is None:
-        _refuse("revocation_endpoint", "The endpoint is missing.")
+        refuse("revocation_endpoint", "The endpoint is missing.")
     if rule.kind == "rfc7009" and rule.encoding == "none":
-        _refuse("revocation.encoding", "RFC 7009 sends the token in the body.")
-
-
-def _check_profile(provider: Provider) -> None:
-    rule = provider.profile
-    sources = {"id_token", "token_response", "userinfo", "emails", *(request.name for request in rule.requests)}
-    for field, places in rule.map.items():
-        if field not in PROFILE_FIELDS:
-            _refuse(f"profile.map.{field}", "There is no such field.")
-        for place in places:
-            _check_place(place, sources, f"profile.map.{field}")
-    for place in PLACEHOLDER.findall(rule.id_template or ""):
-        _check_place(place, sources, "profile.id_template")
-    if rule.id_template is not None and not PLACEHOLDER.search(rule.id_template):
-        _refuse("profile.id_template", "A place such as {id_token#/sub} is expected.")
-
-
-def _check_place(place: str, sources: set[str], field: str) -> None:
-    source, separator, pointer = place.partition("#")
-    named = source == "emails" and pointer == "primary_verified"
-    if not separator or source not in sources or not (named or POINTER.fullmatch(pointer)):
-        _refuse(field, "A place is written as source#/pointer, and the source must be known.")
+        refuse("revocation.encoding", "RFC 7009 sends the token in the body.")
+    check_pointer(rule.success_pointer, "revocation.success_pointer")
+    if not set(rule.tokens) <= {path.name for path in provider.token_response.tokens}:
+        refuse("revocation.tokens", "Names of token_response.tokens are expected.")
 
 
 def _check_errors(provider: Provider) -> None:
     for i, rule in enumerate(provider.errors):
         conditions = (rule.error, rule.status, rule.status_class, rule.error_code, rule.body_text)
         if all(condition is None for condition in conditions):
-            _refuse(f"errors[{i}]", "A row matches something.")
+            refuse(f"errors[{i}]", "A row matches something.")
         if rule.reason is not None and (rule.outcome != "dead" or rule.reason not in get_args(Reason)):
-            _refuse(f"errors[{i}].reason", "A reason of model.Reason is expected, on a dead row.")
-
-
-def _refuse(field: str, detail: str) -> NoReturn:
-    raise InvalidProviderRecord(f"{field}: {detail}", field=field)
+            refuse(f"errors[{i}].reason", "A reason of model.Reason is expected, on a dead row.")

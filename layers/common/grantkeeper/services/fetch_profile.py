@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from grantkeeper.errors import ProviderUnavailable, TokenResponseRejected
@@ -10,6 +10,7 @@ from grantkeeper.model import Profile
 from grantkeeper.oauth.answers import parse_answer, strict_value
 from grantkeeper.oauth.failure import retry_after_seconds
 from grantkeeper.oauth.profile import resolve_profile, sources_needed
+from grantkeeper.oauth.profile_request import profile_request, refused_in_body
 from grantkeeper.oauth.token_response import token_names
 from grantkeeper.ports import HttpRequest, ProviderHttp
 from grantkeeper.providers.record import ProfileRequest, Provider
@@ -18,8 +19,12 @@ from grantkeeper.services.redeem_provider_code import ProviderTokens
 BUDGET = 4.0  # seconds for each call
 USERINFO = "userinfo"
 
+Sign = Callable[[HttpRequest], HttpRequest]
 
-def fetch_profile(*, provider: Provider, tokens: ProviderTokens, provider_http: ProviderHttp) -> Profile:
+
+def fetch_profile(
+    *, provider: Provider, tokens: ProviderTokens, provider_http: ProviderHttp, sign: Sign | None = None
+) -> Profile:
     """
     Find out whose the tokens are.
 
@@ -31,6 +36,7 @@ def fetch_profile(*, provider: Provider, tokens: ProviderTokens, provider_http: 
         provider: The record, its variables filled.
         tokens: The provider's answer, judged; its ID token's claims validated.
         provider_http: Sends the requests.
+        sign: Signs a request that the record wants signed (OAuth 1.0a).
 
     Raises:
         ProviderUnavailable: The provider does not answer, or says that it cannot.
@@ -42,7 +48,8 @@ def fetch_profile(*, provider: Provider, tokens: ProviderTokens, provider_http: 
     for request in _requests(provider, tokens.id_claims):
         if request.when == "email_missing" and _email_known(provider, tokens, answers):
             continue
-        answers[request.name] = _ask(request, access_token, provider_http)
+        sent = _request(request, access_token, _sources(provider, tokens, answers), sign)
+        answers[request.name] = None if sent is None else _ask(sent, request, provider, provider_http)
         if request.name == USERINFO:
             _check_subject(answers[USERINFO], tokens.id_claims)
     return _resolved(provider, tokens, answers)
@@ -65,7 +72,19 @@ def _access_token(tokens: ProviderTokens, provider: Provider) -> str:
     return token
 
 
-def _ask(request: ProfileRequest, access_token: str, provider_http: ProviderHttp) -> Any:
+def _request(
+    request: ProfileRequest, access_token: str, sources: Mapping[str, Any], sign: Sign | None
+) -> HttpRequest | None:
+    """None when the URL needs a value that nobody has told."""
+    sent = profile_request(request, access_token, sources)
+    if sent is None or request.auth != "oauth1":
+        return sent
+    if sign is None:
+        raise TokenResponseRejected("Only the connect trip can sign this request.", reason="account_unknown")
+    return sign(sent)
+
+
+def _ask(sent: HttpRequest, request: ProfileRequest, provider: Provider, provider_http: ProviderHttp) -> Any:
     """
     One call; None when the provider answers, but not this: a missing scope hides an address, not the account.
 
@@ -73,9 +92,8 @@ def _ask(request: ProfileRequest, access_token: str, provider_http: ProviderHttp
         ProviderUnavailable: 408, 429 or 5xx.
         TokenResponseRejected: 401.
     """
-    headers = {"accept": "application/json"} | dict(request.headers) | {"authorization": f"Bearer {access_token}"}
-    response = provider_http.send(HttpRequest(request.method, request.url, tuple(headers.items())), budget=BUDGET)
-    if response.status == 401:
+    response = provider_http.send(sent, budget=BUDGET)
+    if response.status == 401 or refused_in_body(request, response, provider):
         raise TokenResponseRejected("The provider does not know the token it issued.", reason="token_refused")
     if response.status in (408, 429) or response.status >= 500:
         retry_after = retry_after_seconds(response.headers.get("retry-after"))
@@ -99,4 +117,16 @@ def _email_known(provider: Provider, tokens: ProviderTokens, answers: Mapping[st
 
 def _resolved(provider: Provider, tokens: ProviderTokens, answers: Mapping[str, Any]) -> Profile:
     token_response = parse_answer(tokens.body, provider=provider, lenient=True) or {}
+    answers = {**answers, "metadata": _metadata(tokens)}
     return resolve_profile(provider, id_claims=tokens.id_claims, token_response=token_response, answers=answers)
+
+
+def _sources(provider: Provider, tokens: ProviderTokens, answers: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a request's URL may be composed of."""
+    body = parse_answer(tokens.body, provider=provider, lenient=True) or {}
+    return {**answers, "metadata": _metadata(tokens), "token_response": body, "id_token": tokens.id_claims}
+
+
+def _metadata(tokens: ProviderTokens) -> Mapping[str, Any]:
+    """What the record keeps of token responses; a refresh carries it on."""
+    return {name: value for each in tokens.sets.values() for name, value in each.metadata.items()}

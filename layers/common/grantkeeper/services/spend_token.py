@@ -16,6 +16,7 @@ from typing import Literal
 from grantkeeper.errors import ProviderUnavailable, TokenResponseRejected
 from grantkeeper.model import Grant, Reason, TokenSet
 from grantkeeper.oauth.endpoints import resolve
+from grantkeeper.oauth.profile_request import profile_request, refused_in_body
 from grantkeeper.oauth.token_request import refresh_request
 from grantkeeper.oauth.token_response import failure, granted, sealable
 from grantkeeper.ports import HttpRequest, HttpResponse
@@ -113,17 +114,19 @@ def probing(
     probe = _probe(resolve(provider, grant.variables))
     if probe is None or grant.kind != "oauth2":
         return lambda: Refused("dead", reason="credentials_rejected")
-    headers = (*probe.headers, ("accept", "application/json"), ("authorization", f"Bearer {tokens.access_token}"))
+    request = profile_request(probe, tokens.access_token, {"metadata": tokens.metadata})
+    if request is None:
+        return lambda: Refused("dead", reason="credentials_rejected")
 
     def judge(http: HttpResponse) -> Answered | Refused:
         now = run.clock()
-        if http.status == 401:
+        if http.status == 401 or refused_in_body(probe, http, provider):
             return Refused("dead", reason="credentials_rejected")
         if http.status == 429 or http.status >= 500:
             return Refused("transient", retry_after=failure(http, provider=provider, now=now).retry_after)
         return Answered(plaintext, now)
 
-    asking = _asking(HttpRequest(probe.method, probe.url, headers), judge, ports=ports, run=run)
+    asking = _asking(request, judge, ports=ports, run=run)
 
     def ask() -> Answered | Refused:
         answer = asking()

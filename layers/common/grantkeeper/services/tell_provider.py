@@ -7,6 +7,8 @@ from typing import Literal
 
 from grantkeeper.errors import ProviderMisconfigured, ProviderUnavailable, StoreUnavailable, TokenResponseRejected
 from grantkeeper.model import Grant, TokenSet
+from grantkeeper.oauth.answers import lenient_object
+from grantkeeper.oauth.json_pointer import lookup
 from grantkeeper.oauth.token_request import revocation_request
 from grantkeeper.oauth.token_response import failure
 from grantkeeper.ports import HttpRequest, HttpResponse
@@ -35,6 +37,8 @@ def tell_provider(grant: Grant, tokens: TokenSet, *, provider: Provider, ports: 
         ProviderNotConfigured: The registration went away.
         StoreUnavailable: Its secret cannot be read.
     """
+    if provider.revocation.tokens and grant.name not in provider.revocation.tokens:
+        return "not_supported"  # not the user's alone to revoke, e.g. a workspace's bot token
     credentials = ports.credentials.by_client_id(provider.credentials_id, grant.credentials_id)
     request = revocation_request(provider, credentials, token_set=tokens, variables=grant.variables)
     if request is None:
@@ -45,7 +49,7 @@ def tell_provider(grant: Grant, tokens: TokenSet, *, provider: Provider, ports: 
         raise ProviderUnavailable("The provider is not answering.", retry_after=open_until - now)
 
     answer = _send(request, grant, ports=ports, run=run)
-    if answer.status in provider.revocation.success_statuses:
+    if _revoked(answer, provider):
         return "revoked"
     failed = failure(answer, provider=provider, now=run.clock())
     if failed.error in provider.revocation.gone or failed.kind == "dead":
@@ -57,6 +61,13 @@ def tell_provider(grant: Grant, tokens: TokenSet, *, provider: Provider, ports: 
         return "not_supported"  # e.g. unsupported_token_type: asking again changes nothing (RFC 7009 section 2.2.1)
     _failed(grant, ports=ports, run=run, retry_after=failed.retry_after)
     raise ProviderUnavailable("The provider did not revoke.", retry_after=failed.retry_after or LATER)
+
+
+def _revoked(answer: HttpResponse, provider: Provider) -> bool:
+    rule = provider.revocation
+    if answer.status not in rule.success_statuses:
+        return False
+    return rule.success_pointer is None or lookup(lenient_object(answer.body), rule.success_pointer) is True
 
 
 def _send(request: HttpRequest, grant: Grant, *, ports: RefreshPorts, run: Run) -> HttpResponse:
