@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import pytest
 
 from grantkeeper.api_key_format import new_api_key
-from grantkeeper.model import ApiKey
+from grantkeeper.model import ApiKey, Session
 from tests.doubles.aws import ENVIRONMENT
 from tests.doubles.connect_world import BACK, KEY_SERVICE, SERVICE, ConnectWorld
 from tests.doubles.deployment import deployment
@@ -62,12 +62,23 @@ class Api:
 
     def user(self, sub: str = "usr_alice", *, client_id: str = "app", scope: str = SCOPES) -> dict[str, str]:
         """A signed-in user's credential."""
+        self._sign_in(sub, client_id)
         claims = {
             "iss": self.world.wiring.issuer, "aud": self.world.wiring.issuer, "sub": sub, "client_id": client_id,
-            "scope": scope, "iat": NOON, "exp": NOON + 900, "jti": "j", "sid": "s", "role": "user",
+            "scope": scope, "iat": NOON, "exp": NOON + 900, "jti": "j", "sid": f"sid_{sub}_{client_id}",
         }  # fmt: skip
         token = self.world.wiring.signer.sign(claims, alg="ES256", typ="at+jwt")
         return {"authorization": f"Bearer {token}"}
+
+    def _sign_in(self, sub: str, client_id: str) -> None:
+        """The session that stands behind his tokens, once."""
+        end = NOON + 86_400
+        session = Session(
+            family=f"fam_{sub}_{client_id}", sid=f"sid_{sub}_{client_id}", sub=sub, client_id=client_id,
+            scopes=tuple(SCOPES.split()), provider="example", created_at=NOON, expires_at=end, idle_expires_at=end,
+            current_hash="h",
+        )  # fmt: skip
+        self.world.wiring.sessions.create(session, audit=self.world.event("user.signed_in"))
 
     def key(self, client_id: str | None = "app", *scopes: str) -> dict[str, str]:
         """An API key's credential."""

@@ -159,10 +159,14 @@ def test_audit_entries_are_added_and_never_changed(partition):
 
 
 def test_sessions_are_out_of_reach_of_functions_that_do_not_keep_them():
-    """Refresh-token families belong to sign-in; the API of connections asks who is signed in at a client."""
-    reach = who_may(READ | WRITE, "RequestsTable", "SESSION#family")
-
-    assert reach == {"ConnectionsFunction", "SessionFunction"}
+    """Refresh-token families belong to sign-in; whoever takes access tokens asks whether their session lives (S-09)."""
+    assert who_may(WRITE, "RequestsTable", "SESSION#family") == {"SessionFunction"}
+    assert who_may(READ, "RequestsTable", "SESSION#family") == {
+        "AdminStatsFunction",
+        "ConnectionsFunction",
+        "RefreshFunction",
+        "SessionFunction",
+    }
 
 
 def test_provider_secrets_are_read_by_those_who_call_providers():

@@ -175,6 +175,9 @@ class Sessions(Protocol):
     def revoke(self, family: str, *, audit: AuditEvent) -> bool:
         """active → revoked; False if it was already, or is unknown."""
 
+    def find(self, sub: str, sid: str) -> Session | None:
+        """The session that tokens name `sid`; consistent, whatever its status or age."""
+
     def list(self, sub: str) -> Sequence[Session]:
         """A user's sessions, expired ones left out by the caller."""
 

@@ -23,7 +23,7 @@ from grantkeeper.edge.principals import (
 )
 from grantkeeper.errors import BadRequest, GrantkeeperError, InsufficientScope, StoreUnavailable, Unauthenticated
 from grantkeeper.model import ApiKey, Principal, Session
-from tests.doubles.deployment import ALICE, ISSUER, PUBLIC_CLIENT, audit_event, deployment, register
+from tests.doubles.deployment import ALICE, ISSUER, PUBLIC_CLIENT, audit_event, deployment, provision, register
 from tests.doubles.provider import NOON
 
 CLAIMS = {
@@ -32,7 +32,7 @@ CLAIMS = {
     "aud": ISSUER,
     "client_id": "spa",
     "scope": "openid connections:read",
-    "sid": "sid_one",
+    "sid": "sid_token",
     "jti": "jti_one",
     "iat": NOON,
     "exp": NOON + 900,
@@ -42,7 +42,10 @@ CLAIMS = {
 
 @pytest.fixture
 def wiring():
-    return deployment()
+    wiring = deployment()
+    provision(wiring)
+    open_session(wiring, family="fam_token", sid="sid_token")
+    return wiring
 
 
 def request(**headers: str) -> Request:
@@ -57,6 +60,8 @@ def who(wiring: Any, *, now: int = NOON, cache: PrincipalCache | None = None, **
         key_set=wiring.key_set,
         api_keys=wiring.api_keys,
         clients=wiring.clients,
+        sessions=wiring.sessions,
+        users=wiring.users,
         now=now,
         cache=cache or PrincipalCache(),
     )
@@ -87,7 +92,7 @@ def test_access_token_names_a_user_at_a_client(wiring):
 
     assert (principal.kind, principal.sub, principal.client_id) == ("user", ALICE.sub, "spa")
     assert principal.scopes == {"openid", "connections:read"}
-    assert (principal.sid, principal.auth_time, principal.role) == ("sid_one", NOON - 60, "user")
+    assert (principal.sid, principal.auth_time, principal.role) == ("sid_token", NOON - 60, "user")
     assert principal.actor == f"user:{ALICE.sub}"
 
 
@@ -326,10 +331,10 @@ USER = Principal("user", frozenset({"account:write"}), client_id="spa", sub=ALIC
 KEY = Principal("api_key", frozenset({"account:write"}), client_id="backend", key_id="k")
 
 
-def open_session(wiring: Any, *, age: int = 0) -> None:
+def open_session(wiring: Any, *, age: int = 0, family: str = "fam_one", sid: str = "sid_one") -> None:
     session = Session(
-        family="fam_one",
-        sid="sid_one",
+        family=family,
+        sid=sid,
         sub=ALICE.sub,
         client_id="spa",
         scopes=("openid",),

@@ -4,12 +4,13 @@ Who calls: a user at a client (Bearer JWT) or an API key.
 The HTTP API's own authorizer knows RSA only, so the functions verify. What
 cannot be a credential of ours is refused before any read. What was read is
 kept for 30 seconds per execution environment, so a revoked key is dead a
-minute later at the latest.
+minute later at the latest, and so is the access token of a user who signed
+out, was suspended or lost a role, however long it says it lives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NoReturn
@@ -18,9 +19,9 @@ from grantkeeper import ids
 from grantkeeper.api_key_format import PREFIX, ApiKeyText, parse_api_key
 from grantkeeper.edge.http import Request
 from grantkeeper.errors import BadRequest, InsufficientScope, Unauthenticated
-from grantkeeper.model import ALL_SCOPES, ApiKey, Principal, Session
-from grantkeeper.ports import ApiKeys, Clients, KeySet, Sessions
-from grantkeeper.services.scopes import OPERATOR_SCOPES
+from grantkeeper.model import ALL_SCOPES, ApiKey, Client, Principal, Session, User
+from grantkeeper.ports import ApiKeys, Clients, KeySet, Sessions, Users
+from grantkeeper.services.scopes import OPERATOR_SCOPES, effective_scopes
 from grantkeeper.services.verify_token import live_session, verify_access_token
 
 CACHE_SECONDS = 30
@@ -31,7 +32,7 @@ _NO_SUCH_KEY = ids.digest("an unknown key costs the same comparison")
 
 @dataclass(slots=True)
 class PrincipalCache:
-    """What this execution environment has read of keys and clients; bounded, and old after 30 seconds."""
+    """What this execution environment has read of keys, clients and people; bounded, and old after 30 seconds."""
 
     _kept: dict[tuple[int, str], tuple[int, Any, Any]] = field(default_factory=dict)
     touched: dict[str, str] = field(default_factory=dict)
@@ -59,11 +60,15 @@ def authenticate(
     key_set: KeySet,
     api_keys: ApiKeys,
     clients: Clients,
+    sessions: Sessions,
+    users: Users,
     now: int,
-    cache: PrincipalCache = _SHARED,
+    cache: PrincipalCache | None = None,
 ) -> Principal:
     """
     Tell who calls, by exactly one credential in a header; in a URL or a body it is none.
+
+    A user's scopes are those his token says, as far as his role and his client still have them.
 
     Args:
         request: Its `Authorization: Bearer` or `X-API-Key` is read.
@@ -72,9 +77,11 @@ def authenticate(
 
     Raises:
         BadRequest: Two credentials at once.
-        Unauthenticated: None, malformed, unknown, expired, revoked, or of a disabled client: all read the same.
+        Unauthenticated: None, malformed, unknown, expired, revoked, of a session that is over, a suspended user or a
+            disabled client: all read the same.
         StoreUnavailable: It cannot be known now.
     """
+    cache = _SHARED if cache is None else cache
     bearer, key_text = _bearer(request), request.headers.get("x-api-key")
     if bearer is not None and key_text is not None:
         raise BadRequest("Send one credential, not two.")
@@ -82,7 +89,8 @@ def authenticate(
         raise Unauthenticated("Send an access token or an API key.")
     if key_text is not None or (bearer is not None and bearer.startswith(PREFIX)):
         return _by_api_key(key_text or bearer or "", api_keys=api_keys, clients=clients, now=now, cache=cache)
-    return _by_access_token(bearer or "", issuer=issuer, key_set=key_set, clients=clients, now=now, cache=cache)
+    claims = verify_access_token(bearer or "", issuer=issuer, key_set=key_set, now=now)
+    return _by_claims(claims, clients=clients, sessions=sessions, users=users, now=now, cache=cache)
 
 
 def require_scope(principal: Principal, scope: str) -> None:
@@ -138,18 +146,23 @@ def _bearer(request: Request) -> str | None:
     return token
 
 
-def _by_access_token(
-    token: str, *, issuer: str, key_set: KeySet, clients: Clients, now: int, cache: PrincipalCache
+def _by_claims(
+    claims: Mapping[str, Any], *, clients: Clients, sessions: Sessions, users: Users, now: int, cache: PrincipalCache
 ) -> Principal:
-    claims = verify_access_token(token, issuer=issuer, key_set=key_set, now=now)
-    _require_active_client(claims["client_id"], clients=clients, now=now, cache=cache)
+    """What a verified token says, held against what is true now (S-09, S-24)."""
+    client = _active_client(claims["client_id"], clients=clients, now=now, cache=cache)
+    named = f"{claims['sub']} {claims.get('sid')} {client.client_id}"
+    session = cache.get(sessions, named, now=now, read=lambda: live_session(claims, sessions=sessions, now=now))
+    user: User | None = cache.get(users, claims["sub"], now=now, read=lambda: users.get(claims["sub"]))
+    if session is None or user is None or user.status != "active":
+        _refuse()
     return Principal(
         kind="user",
-        scopes=frozenset(str(claims.get("scope", "")).split()) & frozenset(ALL_SCOPES),
-        client_id=claims["client_id"],
-        sub=claims["sub"],
-        role=claims.get("role", "user"),
-        sid=claims.get("sid"),
+        scopes=frozenset(effective_scopes(str(claims.get("scope", "")).split(), client=client, role=user.role)),
+        client_id=client.client_id,
+        sub=user.sub,
+        role=user.role,
+        sid=session.sid,
         auth_time=claims.get("auth_time"),
     )
 
@@ -162,7 +175,7 @@ def _by_api_key(text: str, *, api_keys: ApiKeys, clients: Clients, now: int, cac
     if not _proves(presented, key) or key is None or key.status != "active" or now >= key.expires_at:
         _refuse()
     if key.client_id is not None:
-        _require_active_client(key.client_id, clients=clients, now=now, cache=cache)
+        _active_client(key.client_id, clients=clients, now=now, cache=cache)
     _touch(key, api_keys, now=now, cache=cache)
     # The operator's keys reach no tokens and nobody's account, whatever was written on them.
     allowed = frozenset(ALL_SCOPES) if key.client_id is not None else OPERATOR_SCOPES
@@ -175,10 +188,11 @@ def _proves(presented: ApiKeyText, key: ApiKey | None) -> bool:
     return ids.same(presented.secret_hash, expected) and key is not None
 
 
-def _require_active_client(client_id: str, *, clients: Clients, now: int, cache: PrincipalCache) -> None:
-    client = cache.get(clients, client_id, now=now, read=lambda: clients.get(client_id))
+def _active_client(client_id: str, *, clients: Clients, now: int, cache: PrincipalCache) -> Client:
+    client: Client | None = cache.get(clients, client_id, now=now, read=lambda: clients.get(client_id))
     if client is None or client.status != "active":
         _refuse()
+    return client
 
 
 def _touch(key: ApiKey, api_keys: ApiKeys, *, now: int, cache: PrincipalCache) -> None:

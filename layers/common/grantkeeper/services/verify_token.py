@@ -25,8 +25,7 @@ def verify_access_token(token: str, *, issuer: str, key_set: KeySet, now: int) -
 
 def live_session(claims: Mapping[str, Any], *, sessions: Sessions, now: int) -> Session | None:
     """The session a token belongs to, if it was neither revoked nor outlived; consistent."""
-    for session in sessions.list(str(claims["sub"])):
-        if session.sid == claims.get("sid") and session.client_id == claims.get("client_id"):
-            alive = session.status == "active" and now < min(session.expires_at, session.idle_expires_at)
-            return session if alive else None
-    return None
+    session = sessions.find(str(claims["sub"]), str(claims.get("sid")))
+    if session is None or session.client_id != claims.get("client_id") or session.status != "active":
+        return None
+    return session if now < min(session.expires_at, session.idle_expires_at) else None

@@ -84,6 +84,11 @@ class DynamoSessions:
             return is_own(failure.item(0), write_id)
         return True
 
+    def find(self, sub: str, sid: str) -> Session | None:
+        """The session that tokens name `sid`: two reads, however many sessions the user has; consistent."""
+        entry = self._table.get(keys.user_session(sub, sid))
+        return None if entry is None else self.get(from_value(entry["family"]))
+
     def list(self, sub: str) -> Sequence[Session]:
         """A user's sessions of every status; the caller leaves out the expired."""
         entries = self._table.query(f"USER#{sub}", prefix="SESSION#")
