@@ -96,3 +96,14 @@ def test_d05_a_rotation_that_meets_a_transaction_is_tried_again(world: Any) -> N
     world.sessions.create(session(), audit=event())
     world.aws.dynamodb.faults.conflict("put_item", times=2)
     assert world.sessions.rotate(successor(), expected_counter=1)
+
+
+def test_s09_a_session_is_found_by_the_name_tokens_show(world: Any) -> None:
+    """Whatever its status; not by another user's `sub`, nor by its family."""
+    kept = session()
+    world.sessions.create(kept, audit=event())
+    assert world.sessions.find(kept.sub, kept.sid) == world.sessions.get(kept.family)
+    assert world.sessions.find("usr_other", kept.sid) is None
+    assert world.sessions.find(kept.sub, kept.family) is None
+    world.sessions.revoke(kept.family, audit=event())
+    assert world.sessions.find(kept.sub, kept.sid).status == "revoked"
