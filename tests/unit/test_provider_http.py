@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import logging
 import socket
 import ssl
 import subprocess
@@ -18,9 +19,10 @@ import pytest
 from grantkeeper import provider_http as module
 from grantkeeper.errors import ProviderUnavailable, TokenResponseRejected
 from grantkeeper.ports import HttpRequest
-from grantkeeper.provider_http import PooledProviderHttp
+from grantkeeper.provider_http import Httpx2ProviderHttp
 from tests.support.adversary import Adversary, Authority, answering
 
+MEGABYTE = 1024 * 1024
 SECRET = "grant_type=refresh_token&refresh_token=s3cret"
 FORM = (("content-type", "application/x-www-form-urlencoded"), ("authorization", "Basic s3cret"))
 
@@ -46,7 +48,9 @@ def authority(tmp_path_factory):
 
 @pytest.fixture
 def http():
-    return PooledProviderHttp(allow_private_addresses=True)
+    http = Httpx2ProviderHttp(allow_private_addresses=True)
+    http._made_client()  # loading authorities takes a good part of the short budgets below
+    return http
 
 
 def post(url, **changes):
@@ -91,6 +95,15 @@ def test_every_method_is_sent_with_its_length(http, adversary, method, body, len
 
     head = server.requests[0].lower()
     assert (b"content-length: " + length in head) if length is not None else (b"content-length" not in head)
+
+
+def test_the_path_arrives_as_it_was_built(http, adversary):
+    """A signature over the URL (OAuth 1.0a) is one over these bytes; nothing is quoted, joined or resolved anew."""
+    server = adversary(answering())
+    path = "/a/../b//c%2fd;e?x=%7e&y='|{}[]\"^`%zz&&=+"
+    http.send(post(server.url(path)))
+
+    assert server.requests[0].startswith(b"POST " + path.encode() + b" HTTP/1.1\r\n")
 
 
 def test_connections_are_kept(http, adversary):
@@ -151,6 +164,43 @@ def test_fifty_threads_get_each_their_own_answer(http, adversary):
     assert server.connections <= 50
 
 
+def test_fifty_connections_are_kept_for_fifty_threads(http, adversary):
+    """What a batch opened in its first round it uses in its second; the client is made once, whoever comes first."""
+    everybody = threading.Barrier(50)
+
+    def together(wire, request):
+        everybody.wait(10)
+        answering()(wire, request)
+
+    server = adversary(together)
+    with ThreadPoolExecutor(50) as pool:
+        for _ in range(2):
+            answers = list(pool.map(lambda _: http.send(post(server.url()), budget=20).status, range(50)))
+            assert answers == [200] * 50
+
+    assert server.connections == 50
+
+
+def test_no_cookie_goes_from_one_request_into_another(http, adversary):
+    """They are different users' requests."""
+    server = adversary(answering(headers=b"set-cookie: sid=alice; path=/\r\nset-cookie: \xff=;;expires=,\r\n"))
+    for _ in range(2):
+        assert http.send(post(server.url())).status == 200
+
+    assert b"alice" not in server.requests[1]
+    assert b"cookie:" not in server.requests[1].lower()
+    assert list(http._made_client().cookies.jar) == []  # nor is it kept for one
+
+
+def test_the_library_writes_nothing_into_our_logs(http, adversary, caplog):
+    """It would log every address at INFO, and headers at DEBUG."""
+    server = adversary(answering(headers=b"x-secret: s3cret\r\n"))
+    with caplog.at_level(logging.DEBUG):
+        http.send(post(server.url("/revoke/s3cret")))
+
+    assert caplog.records == []
+
+
 # --- where it goes -----------------------------------------------------------
 
 
@@ -166,11 +216,21 @@ def test_c42_o04_a_redirect_is_an_answer_not_a_direction(http, adversary, status
 
 
 @pytest.mark.parametrize(
+    "location", [b"http://[::1", b"http://a:99999999/", b"\xff\xfe", b"//", b"x" * 70000, b"gopher:"]
+)
+def test_c42_a_direction_that_makes_no_sense_is_not_read(http, adversary, location):
+    """The status is the answer; the library must not stumble over the rest."""
+    server = adversary(answering(b"", status="302 Found", headers=b"location: %s\r\n" % location))
+
+    assert http.send(post(server.url())).status == 302
+
+
+@pytest.mark.parametrize(
     "url", ["https://127.0.0.1/", "https://127.0.0.1:9001/", "http://169.254.170.2/v2/credentials"]
 )
 def test_o02_o05_a_deployed_function_reaches_no_private_address(url):
     """Lambda's own endpoints among them; without a byte sent."""
-    error = failed(PooledProviderHttp(), post(url))
+    error = failed(Httpx2ProviderHttp(), post(url))
 
     assert (error.extensions["reason"], error.outcome_unknown) == ("address_refused", False)
 
@@ -183,7 +243,7 @@ def test_o03_a_name_that_turns_private_is_refused_at_the_next_connection(adversa
     def resolver(_host, _port, **_):
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(addresses), server.port))]
 
-    http = PooledProviderHttp(allow_private_addresses=True, ca_file=str(authority.file), resolver=resolver)
+    http = Httpx2ProviderHttp(allow_private_addresses=True, ca_file=str(authority.file), resolver=resolver)
 
     assert http.send(post(f"https://op.example:{server.port}/")).status == 200
     assert failed(http, post(f"https://op.example:{server.port}/")).extensions["reason"] == "address_refused"
@@ -197,6 +257,20 @@ def test_o11_proxy_variables_are_ignored(http, adversary, monkeypatch):
     http.send(post(server.url()))
 
     assert (proxy.connections, server.connections) == (0, 1)
+
+
+def test_o11_the_environment_neither_names_an_authority_nor_gets_the_keys(adversary, authority, monkeypatch, tmp_path):
+    """SSL_CERT_FILE and SSLKEYLOGFILE are for debugging, and as good as a switch."""
+    keys = tmp_path / "keys"
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    monkeypatch.setenv("SSLKEYLOGFILE", str(keys))
+    server = adversary(answering(), tls=authority.server("op.example"))
+    untrusting, request = https(authority, server, trusted=False)
+    trusting, _ = https(authority, server)
+
+    assert failed(untrusting, request).extensions["reason"] == "upstream_tls"
+    assert trusting.send(request).status == 200
+    assert not keys.exists()
 
 
 def test_o12_verification_cannot_be_switched_off():
@@ -215,7 +289,7 @@ def https(authority, server, *, trusted=True):
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))]
 
     ca_file = str(authority.file) if trusted else None
-    http = PooledProviderHttp(allow_private_addresses=True, ca_file=ca_file, resolver=resolver)
+    http = Httpx2ProviderHttp(allow_private_addresses=True, ca_file=ca_file, resolver=resolver)
     return http, post(f"https://op.example:{server.port}/token")
 
 
@@ -336,6 +410,33 @@ def test_c54_a_server_that_hangs_ends_in_time_with_an_unknown_outcome(http, adve
     assert (error.extensions["reason"], error.outcome_unknown) == ("timeout", True)
 
 
+def test_c54_a_server_that_does_not_read_gains_no_time(http):
+    """Writing ends at the deadline as reading does."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        started = time.monotonic()
+        error = failed(http, post(url, body=b"a" * 16 * MEGABYTE), budget=0.4)
+
+    assert time.monotonic() - started < 1.0
+    assert (error.extensions["reason"], error.outcome_unknown) == ("timeout", True)
+
+
+def test_c54_an_answer_given_before_the_request_was_read_is_an_answer(http):
+    """A provider that refuses says so and closes; the request breaks off in the middle of being written."""
+
+    def refuse():
+        wire, _ = listener.accept()
+        wire.recv(1024)
+        wire.sendall(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
+        wire.close()  # with bytes unread: a reset
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=refuse, daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+        assert http.send(post(url, body=b"a" * 16 * MEGABYTE)).status == 413
+
+
 def test_c54_nobody_there_is_known_to_have_done_nothing(http):
     """Connection refused: the lease may be given back at once."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -348,7 +449,7 @@ def test_c54_nobody_there_is_known_to_have_done_nothing(http):
 def test_c54_a_connect_that_hangs_ends_in_time():
     """The name resolves after the time is over."""
     release = threading.Event()
-    http = PooledProviderHttp(resolver=lambda *_, **__: release.wait(5) and [])
+    http = Httpx2ProviderHttp(resolver=lambda *_, **__: release.wait(5) and [])
     started = time.monotonic()
 
     error = failed(http, post("https://op.example/"), budget=0.2)
@@ -369,7 +470,7 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_next(adversary):
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port)),
         ]
 
-    http = PooledProviderHttp(allow_private_addresses=True, resolver=resolver)
+    http = Httpx2ProviderHttp(allow_private_addresses=True, resolver=resolver)
     assert http.send(post("http://op.localhost/")).status == 200
 
 
@@ -393,8 +494,6 @@ def test_c54_a_reset_after_the_request_leaves_the_outcome_unknown(http, adversar
 
 
 # --- size and shape ----------------------------------------------------------
-
-MEGABYTE = 1024 * 1024
 
 
 def endless(head, unit):
@@ -496,6 +595,10 @@ def test_c47_what_cannot_be_unpacked_is_rejected(http, adversary, coding, body):
         b"\x00\xff" * 100 + b"\r\n",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n-5\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\ncontent-length: " + b"9" * 5000 + b"\r\n\r\nab",
+        b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\nab",
     ],
 )
 def test_c47_what_is_not_http_is_no_answer(http, adversary, data):
@@ -533,16 +636,25 @@ def test_a_failed_exchange_leaves_no_connection_behind(http, adversary):
     assert http.send(post(server.url())).body == b'{"access_token":"at-1"}'
 
 
-def test_it_loads_nothing_that_the_sdk_has_not_loaded():
-    """A cold callback pays no import for its first call."""
+def test_the_library_is_loaded_by_the_first_request_and_not_before():
+    """A start costs nothing of it; nor does a request that is refused."""
     code = (
-        "import sys, botocore.session, botocore.httpsession\n"
+        "import sys, socket, botocore.session, botocore.httpsession\n"
         "before = set(sys.modules)\n"
-        "import grantkeeper.provider_http\n"
-        "print([m for m in set(sys.modules) - before if not m.startswith('grantkeeper')])"
+        "from grantkeeper.errors import ProviderUnavailable\n"
+        "from grantkeeper.ports import HttpRequest\n"
+        "from grantkeeper.provider_http import Httpx2ProviderHttp\n"
+        "http = Httpx2ProviderHttp(allow_private_addresses=True)\n"
+        "def send(url):\n"
+        "    try: http.send(HttpRequest('GET', url))\n"
+        "    except ProviderUnavailable as error: return error.extensions['reason']\n"
+        "print(send('gopher://127.0.0.1/'))\n"
+        "loaded = set(sys.modules) - before - set(sys.builtin_module_names)\n"
+        "print([m for m in loaded if not m.startswith('grantkeeper')])\n"
+        "print(send('http://127.0.0.1:1/'), 'httpx2' in sys.modules)"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": "layers/common"}
     )
 
-    assert result.stdout.strip() == "[]"
+    assert result.stdout.splitlines() == ["address_refused", "[]", "connect_failed True"]

@@ -1,100 +1,154 @@
-"""Connections to providers whose every read and write ends at one deadline (security.md C-54)."""
+"""
+Connections to providers: at judged addresses only, and every read and write of an exchange ends at its deadline.
+
+It is the network backend of httpcore2, on which httpx2 stands. Only `provider_client` imports this module.
+"""
 
 from __future__ import annotations
 
-import http.client
 import select
 import socket
 import ssl
 import time
+from collections.abc import Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from typing import Any
 
-from grantkeeper.errors import ProviderUnavailable
-from grantkeeper.provider_address import Target
+import httpcore2
 
+from grantkeeper.errors import ProviderUnavailable
+from grantkeeper.provider_address import Resolver, Target, addresses_of
+
+CONNECT = 2.0  # seconds for name and TCP, and as much again for TLS
 MAX_IDLE = 10.0  # seconds an unused connection is kept: providers and NAT gateways drop them unasked
 
 
-class _Deadlined:
-    """Every read and write of the exchange ends at one deadline: a server that drips bytes gains no time (C-54)."""
+@dataclass(slots=True)
+class Exchange:
+    """
+    One request and its answer. A thread has at most one: httpcore2's pool works in the thread that sends.
 
+    Attributes:
+        target: Where to.
+        deadline: On the monotonic clock.
+        touched: A byte of the request may have left.
+        ended: The other side has closed or reset the connection.
+    """
+
+    target: Target
     deadline: float
-    touched: bool  # a byte of the request may have left
+    touched: bool = False
+    ended: bool = False
 
-    def arm(self: Any) -> None:
-        """Give the next call the time that is left. Raises TimeoutError when none is."""
+    def left(self, most: float = 3600.0) -> float:
+        """Seconds until the deadline, `most` at the most. Raises TimeoutError when it has passed."""
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("deadline")
-        self.settimeout(left)
+        return min(left, most)
 
 
-class PlainWire(_Deadlined, socket.socket):
-    """A socket with a deadline; `http.client` reads by `recv_into` and writes by `sendall`."""
-
-    def recv_into(self, *args: Any, **options: Any) -> int:
-        """Read within the deadline."""
-        self.arm()
-        return super().recv_into(*args, **options)
-
-    def sendall(self, *args: Any) -> None:
-        """Write within the deadline; from here on the outcome is unknown."""
-        self.arm()
-        self.touched = True
-        super().sendall(*args)
+CURRENT: ContextVar[Exchange] = ContextVar("exchange")
 
 
-class TlsWire(_Deadlined, ssl.SSLSocket):
-    """The same over TLS, where `sendall` goes through `send`."""
+class Wire(httpcore2.NetworkStream):
+    """A connected socket whose every read and write ends at the exchange's deadline: dripping gains no time (C-54)."""
 
-    def recv_into(self, *args: Any, **options: Any) -> int:
-        """Read within the deadline."""
-        self.arm()
-        return super().recv_into(*args, **options)
+    def __init__(self, wire: socket.socket) -> None:
+        self._wire = wire
+        self._used = time.time()
 
-    def send(self, *args: Any) -> int:
-        """Write within the deadline; from here on the outcome is unknown."""
-        self.arm()
-        self.touched = True
-        return super().send(*args)
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - httpcore2's, per read
+        """Read what has come. Raises OSError."""
+        exchange = CURRENT.get()
+        self._wire.settimeout(exchange.left())
+        data = self._wire.recv(max_bytes)
+        exchange.ended = not data
+        self._used = time.time()
+        return data
 
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
+        """Write everything; from here on the outcome is unknown. Raises TimeoutError or WriteError."""
+        exchange = CURRENT.get()
+        rest = memoryview(buffer)
+        while rest:
+            self._wire.settimeout(exchange.left())
+            exchange.touched = True
+            try:
+                rest = rest[self._wire.send(rest) :]
+            except TimeoutError:
+                raise
+            except OSError:  # httpcore2 reads on after this one: who refuses a request may have said why
+                raise httpcore2.WriteError from None
 
-class Connection(http.client.HTTPConnection):
-    """A connection that is open already, and stays with the address it was opened to."""
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> Wire:
+        """Raises ProviderUnavailable: `upstream_tls` or `timeout`."""
+        del timeout
+        try:
+            self._wire.settimeout(CURRENT.get().left(CONNECT))
+            return Wire(ssl_context.wrap_socket(self._wire, server_hostname=server_hostname))
+        except (OSError, ValueError) as error:
+            self.close()
+            reason = "timeout" if isinstance(error, TimeoutError) else "upstream_tls"
+            raise ProviderUnavailable("The provider's TLS cannot be trusted.", reason=reason) from None
 
-    def __init__(self, target: Target, wire: socket.socket) -> None:
-        super().__init__(target.host, target.port)
-        self.default_port = 443 if target.scheme == "https" else 80  # left out of the Host header
-        self.auto_open = 0
-        self.sock = wire
-        self.idle_since = time.time()
+    def close(self) -> None:
+        """Close the socket."""
+        self._wire.close()
 
-    @property
-    def wire(self) -> Any:
-        """The socket, to set the deadline on."""
-        return self.sock
+    def get_extra_info(self, info: str) -> Any:
+        """
+        Answer `is_readable`, by which the pool tells kept connections that have ended; nothing else.
 
-    def usable(self) -> bool:
-        """Young, and silent: a kept connection with something to read has been closed by the other side."""
-        if self.sock is None or not 0 <= time.time() - self.idle_since < MAX_IDLE:
-            return False
+        Idle time is counted on the wall clock as well: the other may stand still while an environment is frozen.
+        """
+        if info != "is_readable":
+            return None
+        if self._wire.fileno() < 0 or not 0 <= time.time() - self._used < MAX_IDLE:
+            return True
         poll = select.poll()  # not select(), which fails beyond 1024 descriptors
-        poll.register(self.sock, select.POLLIN)
-        return not poll.poll(0)
+        poll.register(self._wire, select.POLLIN)
+        return bool(poll.poll(0))
 
 
-def connect(addresses: list[tuple[int, Any]], deadline: float) -> socket.socket:
-    """
-    Connect to the first address that answers; the time is shared, so that one that is silent leaves some to the next.
+class Backend(httpcore2.NetworkBackend):
+    """Connects to addresses that were judged for this very connection; there is no second look-up (O-02, O-03)."""
 
-    Raises:
-        ProviderUnavailable: None of them did; `reason` is `connect_failed`.
-    """
+    def __init__(self, *, allow_private_addresses: bool, resolver: Resolver) -> None:
+        self._allow_private = allow_private_addresses
+        self._resolver = resolver
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> Wire:
+        """Raises ProviderUnavailable: `address_refused`, `dns_failed` or `connect_failed`."""
+        del timeout, local_address, socket_options
+        exchange = CURRENT.get()
+        connecting = time.monotonic() + exchange.left(CONNECT)
+        addresses = addresses_of(
+            replace(exchange.target, host=host, port=port),
+            allow_private_addresses=self._allow_private,
+            timeout=connecting - time.monotonic(),
+            resolver=self._resolver,
+        )
+        return Wire(_connected(addresses, connecting))
+
+
+def _connected(addresses: list[tuple[int, Any]], deadline: float) -> socket.socket:
+    """Connect to the first that answers; the time is shared, so that a silent one leaves some to the next."""
     for left, (family, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
         timeout = (deadline - time.monotonic()) / left
         if timeout <= 0:
             break
-        wire = PlainWire(family, socket.SOCK_STREAM)
+        wire = socket.socket(family, socket.SOCK_STREAM)
         try:
             wire.settimeout(timeout)
             wire.connect(address)

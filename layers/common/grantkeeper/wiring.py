@@ -214,9 +214,9 @@ class Wiring:
 
     @cached_property
     def provider_http(self) -> ports.ProviderHttp:
-        from grantkeeper.provider_http import PooledProviderHttp
+        from grantkeeper.provider_http import Httpx2ProviderHttp
 
-        return PooledProviderHttp(allow_private_addresses=self.local)
+        return Httpx2ProviderHttp(allow_private_addresses=self.local)
 
     @cached_property
     def provider_keys(self) -> ProviderKeys:

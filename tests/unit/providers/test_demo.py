@@ -19,7 +19,7 @@ from grantkeeper.oauth.authorization_response import check_authorization_respons
 from grantkeeper.oauth.token_request import refresh_request, revocation_request
 from grantkeeper.oauth.token_response import failure, granted, normalise_scopes, sealable, token_set
 from grantkeeper.ports import HttpRequest
-from grantkeeper.provider_http import PooledProviderHttp
+from grantkeeper.provider_http import Httpx2ProviderHttp
 from grantkeeper.providers.catalog import Catalog
 from grantkeeper.services.complete_record import discover
 from grantkeeper.services.fetch_profile import fetch_profile
@@ -49,7 +49,7 @@ def base():
 
 @pytest.fixture
 def http():
-    http = PooledProviderHttp(allow_private_addresses=True)
+    http = Httpx2ProviderHttp(allow_private_addresses=True)
     yield http
     http.close()
 

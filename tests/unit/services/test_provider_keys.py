@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from grantkeeper.errors import ProviderMisconfigured, ProviderUnavailable
-from grantkeeper.provider_http import PooledProviderHttp
+from grantkeeper.provider_http import Httpx2ProviderHttp
 from grantkeeper.providers.record import Provider, Variable
 from grantkeeper.services import provider_keys
 from grantkeeper.services.provider_keys import ProviderKeys
@@ -50,7 +50,7 @@ def published():
 
 @pytest.fixture
 def http():
-    http = PooledProviderHttp(allow_private_addresses=True)
+    http = Httpx2ProviderHttp(allow_private_addresses=True)
     yield http
     http.close()
 
