@@ -89,6 +89,7 @@ def get_connect(request: Request) -> Response:
             authorization_requests=app_wiring.authorization_requests,
             catalog=catalog,
             credentials=app_wiring.public_credentials,
+            provider_items=app_wiring.provider_items,
             issuer=app_wiring.issuer,
             now=now,
         )

@@ -183,6 +183,7 @@ class ConnectWorld:
             authorization_requests=w.authorization_requests,
             catalog=w.catalog,
             credentials=w.public_credentials,
+            provider_items=w.provider_items,
             issuer=w.issuer,
             now=self.now,
         )

@@ -307,6 +307,7 @@ def test_a_refused_consent_is_told_to_the_client_and_the_link_still_works(world)
     location = connect_failed(
         request=request,
         error="access_denied",
+        clients=world.wiring.clients,
         connect_sessions=world.wiring.connect_sessions,
         audit=world.wiring.audit,
         now=world.now,
@@ -327,6 +328,7 @@ def test_a_providers_own_words_never_reach_the_redirect(world):
     location = connect_failed(
         request=request,
         error="<script>",
+        clients=world.wiring.clients,
         connect_sessions=world.wiring.connect_sessions,
         audit=world.wiring.audit,
         now=world.now,
@@ -335,3 +337,24 @@ def test_a_providers_own_words_never_reach_the_redirect(world):
 
     assert "error=server_error" in location
     assert "script" not in location
+
+
+def test_w01_a_disabled_client_is_sent_nobody(world):
+    """Switched off while its user was at the provider: a page of ours, the provider's code is not spent."""
+    trip = world.follow(world.open())
+    world.add_client("app", status="disabled")
+
+    with pytest.raises(ConnectSessionExpired):
+        world.come_back(trip)
+    assert world.provider.token_calls == []
+
+
+@pytest.mark.parametrize("deny", [None, "access_denied"])
+def test_w01_a_redirect_uri_that_was_withdrawn_is_not_followed(world, deny):
+    """Neither with a confirmation nor with an error: nobody answers for that page any more."""
+    trip = world.follow(world.open())
+    world.add_client("app", redirect_uris=("https://app.example/elsewhere",))
+
+    with pytest.raises(ConnectSessionExpired):
+        world.call_back(world.provider.consent(trip.url, deny=deny), browser=trip.browser)
+    assert world.provider.token_calls == []

@@ -5,8 +5,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from grantkeeper import ids
-from grantkeeper.errors import ConnectSessionExpired, ProviderNotConfigured
-from tests.doubles.connect_world import ALICE, ConnectWorld
+from grantkeeper.errors import ConnectSessionExpired, ProviderDisabled, ProviderNotConfigured
+from tests.doubles.connect_world import ALICE, RECORD, ConnectWorld
 
 
 @pytest.fixture
@@ -95,4 +95,18 @@ def test_a_registration_that_went_away_sends_nobody_anywhere(world):
     )
 
     with pytest.raises(ProviderNotConfigured):
+        world.follow(opened)
+
+
+def test_a_provider_that_was_switched_off_is_not_gone_to():
+    """An open link outlives no decision of the operator by more than the minute a container remembers."""
+    world = ConnectWorld()
+    opened = world.open()
+    registrations = world.wiring.provider_items.registrations()["example"]
+    world.wiring.provider_items.put(
+        "example", record=RECORD, registrations=registrations, disabled=True, audit=world.event("provider.changed")
+    )
+    del world.wiring.provider_items  # another container
+
+    with pytest.raises(ProviderDisabled):
         world.follow(opened)

@@ -108,7 +108,7 @@ def _judge(
         if trip.purpose == "connect":
             from grantkeeper.services.complete_connect import open_session_of  # noqa: PLC0415 - connect only
 
-            open_session_of(trip, connect_sessions=ports.connect_sessions, now=now)
+            open_session_of(trip, connect_sessions=ports.connect_sessions, clients=ports.clients, now=now)
     except GrantkeeperError as error:
         if error.status == 503:  # our own trouble: the trip is not spent on it
             raise
@@ -165,6 +165,7 @@ def _finish(
         tokens=tokens,
         provider=provider,
         credentials=ports.credentials.by_client_id(provider.credentials_id, trip.credentials_id),
+        clients=ports.clients,
         connect_sessions=ports.connect_sessions,
         connections=ports.connections,
         sealer=ports.sealer,
@@ -194,6 +195,7 @@ def _failed(
         return connect_failed(
             request=trip,
             error=code,
+            clients=ports.clients,
             connect_sessions=ports.connect_sessions,
             audit=ports.audit,
             now=now,

@@ -6,28 +6,49 @@ from dataclasses import replace
 from urllib.parse import quote, urlencode, urlsplit
 
 from grantkeeper import ids
-from grantkeeper.errors import AccountMismatch, ConnectionRevoked, ConnectSessionExpired, Forbidden, GrantkeeperError
+from grantkeeper.errors import (
+    AccountMismatch,
+    BadRequest,
+    ConnectionRevoked,
+    ConnectSessionExpired,
+    Forbidden,
+    GrantkeeperError,
+)
 from grantkeeper.model import AuditEvent, AuthorizationRequest, Connection, ConnectSession, ProviderCredentials
-from grantkeeper.ports import AuditTrail, Connections, ConnectSessions, Pending, ProviderHttp, Sealer, Users, WorkQueue
+from grantkeeper.ports import (
+    AuditTrail,
+    Clients,
+    Connections,
+    ConnectSessions,
+    Pending,
+    ProviderHttp,
+    Sealer,
+    Users,
+    WorkQueue,
+)
 from grantkeeper.providers.record import Provider
 from grantkeeper.services.abandon_tokens import abandon_tokens
 from grantkeeper.services.client_redirect import CLIENT_ERRORS
 from grantkeeper.services.fetch_profile import fetch_profile
 from grantkeeper.services.pending_connection import Arrival, pending_connection
 from grantkeeper.services.redeem_provider_code import ProviderTokens
+from grantkeeper.services.redirect_uris import require_registered
 
 _ERROR_OF_STATUS = {403: "access_denied", 503: "temporarily_unavailable"}
 OWN_ERRORS = frozenset({"account_mismatch", "connection_revoked"})
 
 
-def open_session_of(request: AuthorizationRequest, *, connect_sessions: ConnectSessions, now: int) -> ConnectSession:
+def open_session_of(
+    request: AuthorizationRequest, *, connect_sessions: ConnectSessions, clients: Clients, now: int
+) -> ConnectSession:
     """
     The session a trip was made for, if it still waits for one. Ask before the provider's code is spent.
 
     Raises:
-        ConnectSessionExpired: Expired, ended, or another trip of it came back first.
+        ConnectSessionExpired: Expired, ended, another trip of it came back first, or its client is not active or gave
+            up the redirect_uri meanwhile.
     """
-    session = connect_sessions.get(request.connect_session_id or "", now=now)
+    session = _returnable(request, connect_sessions=connect_sessions, clients=clients, now=now)
     if session.status != "open":
         raise ConnectSessionExpired("The connect session is over.")
     return session
@@ -39,6 +60,7 @@ def complete_connect(
     tokens: ProviderTokens,
     provider: Provider,
     credentials: ProviderCredentials,
+    clients: Clients,
     connect_sessions: ConnectSessions,
     connections: Connections,
     sealer: Sealer,
@@ -72,7 +94,7 @@ def complete_connect(
         ConnectSessionExpired: The session is over: there is no place to go back to.
         StoreUnavailable: Not even the failure could be written down.
     """
-    session = open_session_of(request, connect_sessions=connect_sessions, now=now)
+    session = open_session_of(request, connect_sessions=connect_sessions, clients=clients, now=now)
     try:
         _require_active_user(session, users)
         profile = fetch_profile(provider=provider, tokens=tokens, provider_http=provider_http)
@@ -101,6 +123,7 @@ def complete_connect(
         return connect_failed(
             request=request,
             error=_ERROR_OF_STATUS.get(error.status, "server_error"),
+            clients=clients,
             connect_sessions=connect_sessions,
             audit=audit,
             now=now,
@@ -113,6 +136,7 @@ def connect_failed(
     *,
     request: AuthorizationRequest,
     error: str,
+    clients: Clients,
     connect_sessions: ConnectSessions,
     audit: AuditTrail,
     now: int,
@@ -131,10 +155,25 @@ def connect_failed(
     Raises:
         ConnectSessionExpired: There is no place to go back to.
     """
-    session = connect_sessions.get(request.connect_session_id or "", now=now)
+    session = _returnable(request, connect_sessions=connect_sessions, clients=clients, now=now)
     code = error if error in CLIENT_ERRORS | OWN_ERRORS else "server_error"
     audit.record(_event(session, action="connect_session.failed", reason=code, now=now, request_id=request_id))
     return _redirect(session, error=code)
+
+
+def _returnable(
+    request: AuthorizationRequest, *, connect_sessions: ConnectSessions, clients: Clients, now: int
+) -> ConnectSession:
+    """The session, if its redirect_uri is still one to send a browser to: what was registered may be withdrawn."""
+    session = connect_sessions.get(request.connect_session_id or "", now=now)
+    client = clients.get(session.client_id)
+    try:
+        require_registered(session.redirect_uri, () if client is None else client.redirect_uris)
+    except BadRequest:
+        raise ConnectSessionExpired("There is no place left to go back to.") from None
+    if client is None or client.status != "active":
+        raise ConnectSessionExpired("The application is not active.")
+    return session
 
 
 def _require_active_user(session: ConnectSession, users: Users) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from grantkeeper import ids
-from grantkeeper.errors import ConnectSessionExpired
-from grantkeeper.ports import AuthorizationRequests, ConnectSessions, Credentials
+from grantkeeper.errors import ConnectSessionExpired, ProviderDisabled
+from grantkeeper.ports import AuthorizationRequests, ConnectSessions, Credentials, Providers
 from grantkeeper.providers.catalog import Catalog
 from grantkeeper.providers.record import Provider
 from grantkeeper.services.trips import new_trip
@@ -29,6 +29,7 @@ def start_connect(
     authorization_requests: AuthorizationRequests,
     catalog: Catalog,
     credentials: Credentials,
+    provider_items: Providers,
     issuer: str,
     now: int,
 ) -> StartedConnect:
@@ -42,13 +43,14 @@ def start_connect(
     Args:
         ticket: The secret in the connect URL.
         credentials: Our registrations; their secrets are not needed.
+        provider_items: Which providers are switched off.
         browser_secret: Value of the browser's binding cookie.
         issuer: Our own, without a trailing slash.
         now: Epoch seconds.
 
     Raises:
         ConnectSessionExpired: Unknown, expired, or a trip came back already.
-        ProviderNotConfigured: The registration went away meanwhile.
+        ProviderDisabled, ProviderNotConfigured: Switched off, or its registration went away, meanwhile.
     """
     if not ids.is_id(ticket):
         raise ConnectSessionExpired("The connect link is unknown or expired.")
@@ -57,6 +59,8 @@ def start_connect(
         raise ConnectSessionExpired("The connect link was used already.")
 
     provider = catalog.get(session.provider)
+    if provider.id in provider_items.disabled():
+        raise ProviderDisabled("The provider of this service is switched off.", provider=provider.id)
     browser_hash = ids.digest(browser_secret)
     trip = new_trip(
         provider=provider,
