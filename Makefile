@@ -34,7 +34,7 @@ check: ## format, lint, types and template, without tests
 
 bench: ## benchmarks; each also runs alone, see bench/
 	@$(PYTHON) local/bootstrap.py run
-	@exec $(VENV)/python -m bench
+	@exec $(VENV)/python -m bench.cold_start
 
 clean: ## remove what was built and downloaded here
 	rm -rf .venv .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov build \
