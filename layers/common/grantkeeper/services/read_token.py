@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -84,6 +84,7 @@ class TokenAnswer:
     expires_at: int | None
     scopes: tuple[str, ...]
     token_secret: str | None = field(default=None, repr=False)  # OAuth 1.0a
+    metadata: Mapping[str, Any] = field(default_factory=dict)  # what the record keeps, e.g. Salesforce's instance_url
 
     def as_json(self) -> dict[str, Any]:
         """The body of the answer."""
@@ -96,7 +97,9 @@ class TokenAnswer:
             "generation": self.generation,
             "connection_id": self.connection_id,
         }
-        return body if self.token_secret is None else body | {"token_secret": self.token_secret}
+        if self.token_secret is not None:
+            body["token_secret"] = self.token_secret
+        return body | {"metadata": dict(self.metadata)} if self.metadata else body
 
 
 def read_token(
@@ -245,4 +248,5 @@ def _answer(grant: Grant, tokens: TokenSet) -> TokenAnswer:
         expires_at=tokens.expires_at,
         scopes=grant.scopes,
         token_secret=secret if isinstance(secret, str) else None,
+        metadata={name: value for name, value in tokens.metadata.items() if name != "token_secret"},
     )
