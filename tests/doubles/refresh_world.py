@@ -12,6 +12,7 @@ Real stores, vault and oauth code over the doubles of AWS and a provider in the 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import threading
@@ -22,11 +23,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from grantkeeper import ids
-from grantkeeper.errors import UnknownProvider
+from grantkeeper.errors import GrantkeeperError, UnknownProvider
 from grantkeeper.model import AuditEvent, Client, Connection, Grant, Lease, Principal
 from grantkeeper.oauth.token_response import sealable, token_set
 from grantkeeper.ports import Binding, HttpRequest, HttpResponse
 from grantkeeper.providers.record import Provider, RefreshRule
+from grantkeeper.services.lease_policy import LEASE_SECONDS, RESCUE_HORIZON
 from grantkeeper.services.read_token import TokenAnswer, TokenWanted, read_token
 from grantkeeper.services.refresh import Refreshed, refresh
 from grantkeeper.services.refresh_run import Cause, Run
@@ -335,6 +337,13 @@ class RefreshWorld:
         except Killed:
             return
         raise AssertionError("it lived")
+
+    def outwait_orphan(self) -> None:
+        """The lease runs out, the next sweep's worker finds it, and the rescue queue is given its time."""
+        self.pass_time(LEASE_SECONDS)
+        with contextlib.suppress(GrantkeeperError):
+            self.refresh(wiring=self.container())
+        self.pass_time(RESCUE_HORIZON)
 
     def disconnect(self, connection_id: str | None = None) -> None:
         """The user disconnects."""

@@ -320,6 +320,7 @@ class Lease:
     attempt: int
     write_id: str
     taken_at: int
+    seen_at: int = 0  # when it was first found orphaned, 0 until then
 
 
 @dataclass(frozen=True, slots=True)

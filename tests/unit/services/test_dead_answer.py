@@ -8,7 +8,7 @@ from grantkeeper.errors import (
     ReauthorizationRequired,
     RefreshPending,
 )
-from grantkeeper.services.lease_policy import LEASE_SECONDS, RESCUE_HORIZON
+from grantkeeper.services.lease_policy import LEASE_SECONDS
 
 HOUR = 3600
 
@@ -59,7 +59,7 @@ def test_i7_a_dead_answer_after_the_generation_moved_on_is_a_lost_race(strict):
     """The loser of a race is refused for the token the winner spent; it does not destroy the winner's grant."""
 
     def other_holder_wins():
-        strict.pass_time(LEASE_SECONDS + RESCUE_HORIZON + 1)
+        strict.outwait_orphan()
         strict.refresh(wiring=strict.container())
 
     strict.provider_http.before = other_holder_wins

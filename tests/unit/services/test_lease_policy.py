@@ -15,6 +15,7 @@ from grantkeeper.services.lease_policy import (
     RESCUE_HORIZON,
     STRIKE_SPACING,
     YOUNG,
+    Found,
     TakeOver,
     Wait,
     is_strict,
@@ -82,12 +83,15 @@ def test_an_orphan_that_may_be_spent_twice_is_taken_at_once(rule):
 )
 def test_a_strict_orphan_waits_for_the_rescue(rule):
     """A grace shorter than lease, sweep and queue together is none."""
-    ends = NOW + LEASE_SECONDS + RESCUE_HORIZON
+    found_at = NOW + 4000  # the table was down for an hour
+    found = replace(lease(), seen_at=found_at)
 
     assert not may_spend_twice(rule)
-    assert standing(lease(), grant=GRANT, rule=rule, now=NOW + 30) == Wait(RESCUE_HORIZON, orphan=True)
-    assert standing(lease(), grant=GRANT, rule=rule, now=ends - 1) == Wait(1, orphan=True)
-    assert standing(lease(), grant=GRANT, rule=rule, now=ends) == TakeOver(lease())
+    assert standing(lease(), grant=GRANT, rule=rule, now=NOW + 30) == Found(lease())
+    assert standing(lease(), grant=GRANT, rule=rule, now=found_at) == Found(lease())
+    assert standing(found, grant=GRANT, rule=rule, now=found_at) == Wait(RESCUE_HORIZON, orphan=True)
+    assert standing(found, grant=GRANT, rule=rule, now=found_at + 299) == Wait(1, orphan=True)
+    assert standing(found, grant=GRANT, rule=rule, now=found_at + 300) == TakeOver(found)
 
 
 def test_an_orphan_known_to_be_refused_waits_for_nothing_more():
@@ -101,7 +105,7 @@ def test_an_older_strike_says_nothing_of_this_orphan():
     """It was refused before; what this one spent is unknown."""
     struck = replace(GRANT, strikes=1, strike_generation=7, strike_at=NOW - 100)
 
-    assert isinstance(standing(lease(), grant=struck, rule=STRICT, now=NOW + 45), Wait)
+    assert standing(lease(), grant=struck, rule=STRICT, now=NOW + 45) == Found(lease())
 
 
 def test_a_plain_rfc_6749_server_is_taken_for_strict():

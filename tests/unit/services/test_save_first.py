@@ -115,6 +115,24 @@ def test_f16_the_parked_answer_comes_before_any_retry_at_a_strict_provider(stric
     assert_works(strict, generation=2)
 
 
+@pytest.mark.parametrize("outage", [60, 600, 7200])
+def test_f16_an_outage_longer_than_the_horizon_costs_no_parked_answer(strict, outage):
+    """The horizon counts from when the table could be written again: redelivery comes before the old token is spent."""
+    strict.aws.dynamodb.faults.throttle("put_item", times=1000, when=grant_write)
+    strict.refresh()
+    strict.pass_time(outage)
+    strict.aws.dynamodb.faults.clear()
+
+    for _ in range(4):  # sweeps, while the message is still hidden
+        with pytest.raises(RefreshPending):
+            strict.refresh()
+        strict.pass_time(60)
+    rescue(rescued_grant(strict.parked()[0]), grants=strict.wiring.grants)
+
+    assert strict.refreshes == 1
+    assert_works(strict, generation=2)
+
+
 def test_f17_a_late_holder_drops_what_another_has_replaced(grace):
     """Its lease ran out, the next holder saved: the generation decides, and the caller gets the newer one."""
 
@@ -224,7 +242,7 @@ def test_f18_and_when_dynamodb_refuses_they_are_rescued_first(world):
 
 @pytest.mark.parametrize("seed", range(1000, 1060))
 def test_f16_parking_fits_the_time_that_is_left_however_slowly_both_stores_fail(strict, seed):
-    """Tries at DynamoDB hang up to their time-out and so does the first at SQS: the answer is parked before the kill."""
+    """Tries at DynamoDB hang, and so does the first at SQS: the answer is parked before the kill."""
     rng = random.Random(seed)
 
     def hangs(operation, kwargs):

@@ -53,7 +53,11 @@ def test_f05_f11_an_orphan_is_resolved_at_once_where_a_token_can_be_spent_twice(
 def test_f05_a_strict_orphan_that_never_spent_is_saved_after_the_horizon(strict):
     """Not before the rescue queue had its time; then the retry obeys and nothing is lost."""
     strict.die_at("before")
-    strict.pass_time(LEASE_SECONDS + RESCUE_HORIZON - 30)
+    strict.pass_time(LEASE_SECONDS)
+    with pytest.raises(RefreshPending) as found:
+        strict.refresh()
+    assert found.value.retry_after == RESCUE_HORIZON
+    strict.pass_time(RESCUE_HORIZON - 30)
     with pytest.raises(RefreshPending) as pending:
         strict.refresh()
     assert strict.refreshes == 0
@@ -67,7 +71,7 @@ def test_f05_a_strict_orphan_that_never_spent_is_saved_after_the_horizon(strict)
 def test_f11_f12_a_strict_orphan_that_spent_ends_with_the_reason_that_is_ours(strict):
     """Two refusals, 30 s apart, after the horizon: rotation_outcome_unknown, and the lease's lineage is remembered."""
     strict.die_at("after")
-    strict.pass_time(LEASE_SECONDS + RESCUE_HORIZON + 1)
+    strict.outwait_orphan()
 
     with pytest.raises(RefreshPending) as strike_one:
         strict.refresh()
@@ -105,7 +109,7 @@ def test_an_orphan_met_by_a_store_fault_is_still_an_orphan(strict):
     """A take-over that stops before the provider leaves the orphan as it found it."""
     strict.die_at("after")
     orphan = strict.lease()
-    strict.pass_time(LEASE_SECONDS + RESCUE_HORIZON)
+    strict.outwait_orphan()
     strict.aws.dynamodb.faults.throttle("query", times=20)
 
     with pytest.raises(StoreUnavailable):

@@ -1,8 +1,8 @@
 """
 Who may refresh, and when: the rules of the lease, pure.
 
-    lease taken                    until            until + horizon
-    |---- provider call and save ----|-- rescue queue --|
+    lease taken                    until     found         found + horizon
+    |---- provider call and save ----|---------|-- rescue queue --|
     others wait                       an orphan: see `standing`
 
 A lease outlives its holder's invocation (hard timeout 20 s) by more than the
@@ -25,7 +25,7 @@ SAVE_RESERVE = 7.0  # what a call leaves: one of each, and the sealing
 START_NEEDS = CALL_BUDGET + SAVE_RESERVE  # seconds that must be left before the provider is called
 SECOND_CALL_NEEDS = SAVE_RESERVE + 2.0  # the same for the one retry after an unknown outcome
 CLOCK_SKEW = 5
-RESCUE_HORIZON = 300  # an answer parked in the rescue queue is stored by then
+RESCUE_HORIZON = 300  # once the table takes writes, an answer parked in the rescue queue is stored by then
 STRIKE_SPACING = 30
 YOUNG = 60  # a generation is not refreshed again before it is this old
 REDELIVERY = 180  # lease + sweep period + queue: how late a retry may come
@@ -42,6 +42,13 @@ class Wait:
 @dataclass(frozen=True, slots=True)
 class TakeOver:
     """The holder died between the provider and the save: its place may be taken."""
+
+    orphan: Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Nobody has noted this orphan yet: note when it was found, then wait for the rescue queue."""
 
     orphan: Lease
 
@@ -71,19 +78,22 @@ def new_lease(grant: Grant, *, token: str, owner: str, write_id: str, now: int, 
     )
 
 
-def standing(lease: Lease, *, grant: Grant, rule: RefreshRule, now: int) -> Wait | TakeOver:
+def standing(lease: Lease, *, grant: Grant, rule: RefreshRule, now: int) -> Wait | TakeOver | Found:
     """
     Judge the lease that stands in our way.
 
     While it lives, wait. An orphan of a provider where a token can be spent twice is taken over at once. Where it
     cannot, the successor may be waiting in the rescue queue: not before the horizon has passed, unless the orphan's
-    own call is known to have been answered with a refusal.
+    own call is known to have been answered with a refusal. The horizon counts from when the orphan was noted, since
+    that is when the table is known to take writes again: an outage may have outlasted any time counted from the lease.
     """
     if now < lease.until:
         return Wait(min(lease.until - now, LEASE_SECONDS))
     if lease.intent is None or may_spend_twice(rule) or refused_since(grant, lease.taken_at):
         return TakeOver(lease)
-    horizon = lease.until + RESCUE_HORIZON
+    if not lease.seen_at:
+        return Found(lease)
+    horizon = lease.seen_at + RESCUE_HORIZON
     return TakeOver(lease) if now >= horizon else Wait(horizon - now, orphan=True)
 
 

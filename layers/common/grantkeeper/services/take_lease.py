@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 from grantkeeper.errors import StoreUnavailable
 from grantkeeper.model import Grant, Lease
 from grantkeeper.providers.record import RefreshRule
-from grantkeeper.services.lease_policy import LEASE_SECONDS, Wait, new_lease, standing
+from grantkeeper.services.lease_policy import (
+    LEASE_SECONDS,
+    RESCUE_HORIZON,
+    Found,
+    Wait,
+    new_lease,
+    standing,
+)
 from grantkeeper.services.refresh_run import RefreshPorts, Run
 
 PATIENCE = 10.0  # seconds a caller waits for another caller's refresh
@@ -62,6 +69,10 @@ def take_lease(
         verdict = standing(held.lease, grant=grant, rule=rule, now=now)
         if isinstance(verdict, Wait):
             return verdict
+        if isinstance(verdict, Found):
+            found = replace(verdict.orphan, seen_at=now, write_id=run.new_id("w"))
+            ports.grants.take_over(found, orphan=verdict.orphan)  # of any number who found it, one notes it
+            return Wait(RESCUE_HORIZON, orphan=True)
         lease = new_lease(grant, token=token, owner=owner, write_id=run.new_id("w"), now=now, orphan=verdict.orphan)
         if ports.grants.take_over(lease, orphan=verdict.orphan):
             return Held(lease, verdict.orphan)
