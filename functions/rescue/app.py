@@ -12,8 +12,11 @@ from grantkeeper import wiring
 from grantkeeper.edge.batches import batch_answer, read_batch
 from grantkeeper.edge.reports import Reports
 from grantkeeper.errors import StoreUnavailable
+from grantkeeper.services.lease_policy import SAVE_NEEDS
 from grantkeeper.services.rescue import rescue
 from grantkeeper.stores.queues import rescued_grant
+
+ONE_NEEDS = 2 * 1000 * SAVE_NEEDS  # milliseconds: a save, and for a revoked connection another
 
 logger = Logger()
 metrics = Metrics()
@@ -22,14 +25,17 @@ app_wiring = wiring.from_environment(os.environ)
 app_wiring.warm_up("grants")
 
 
-def handler(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
-    """Save what was parked; what cannot be saved yet stays in the queue."""
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Save what was parked; what cannot be saved yet, or not before the time is up, stays in the queue."""
     batch = read_batch(event, read=rescued_grant)
     failed = list(batch.unreadable)
     for identifier in batch.unreadable:
         logger.critical("a parked answer cannot be read", extra={"message_id": identifier})
     for identifier, parked in batch.messages:
         facts = {"connection_id": parked.connection_id, "token": parked.name, "generation": parked.generation}
+        if context.get_remaining_time_in_millis() < ONE_NEEDS:
+            failed.append(identifier)
+            continue
         try:
             outcome = rescue(parked, grants=app_wiring.grants)
         except StoreUnavailable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -61,6 +62,14 @@ def test_a_message_stays_while_dynamodb_refuses(world, function, parked):
     world.aws.dynamodb.faults.clear()
     function.module.handler(batch(parked), CONTEXT)
     assert world.grant().generation == 2
+
+
+def test_d06_an_invocation_that_ends_soon_begins_no_save(world, function, parked):
+    """A kill would send back what was saved with what was not, and count against all of them."""
+    ending = SimpleNamespace(get_remaining_time_in_millis=lambda: 8_000)
+
+    assert function.module.handler(batch(parked), ending) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    assert world.grant().generation == 1
 
 
 @pytest.mark.parametrize("poison", ["", "{}", "null", '{"sealed":"!"}'])

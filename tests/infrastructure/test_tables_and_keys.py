@@ -97,7 +97,9 @@ def test_i04_backups_and_expiry_are_where_the_data_wants_them():
     streams = {n: p["StreamSpecification"]["StreamViewType"] for n, p in tables.items() if "StreamSpecification" in p}
 
     assert restorable == {"GrantsTable", "AuditTable"}
-    assert expiring == {key: {"AttributeName": "ttl", "Enabled": True} for key in ("RequestsTable", "AuditTable")}
+    assert expiring == {
+        key: {"AttributeName": "ttl", "Enabled": True} for key in ("GrantsTable", "RequestsTable", "AuditTable")
+    }
     assert streams == dict.fromkeys(("GrantsTable", "AuditTable"), "NEW_AND_OLD_IMAGES")
 
 
