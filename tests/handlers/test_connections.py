@@ -412,3 +412,29 @@ def test_a_bug_answers_500_with_nothing_in_it(api, monkeypatch, capsys):
     assert answer.status == 500
     assert "s3cret" not in json.dumps(answer.body)
     assert "s3cret" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("path", "route", "body"),
+    [
+        ("/v1/connect-sessions", "/v1/connect-sessions", {"EVIL": 1}),
+        ("/v1/connect-sessions", "/v1/connect-sessions", {"service": "EVIL", "redirect_uri": BACK}),
+        ("/v1/connect-sessions", "/v1/connect-sessions", {"service": SERVICE, "redirect_uri": "EVIL"}),
+        (
+            "/v1/connect-sessions",
+            "/v1/connect-sessions",
+            {"service": SERVICE, "redirect_uri": BACK, "scopes": ["EVIL"]},
+        ),
+        ("/v1/connect-sessions", "/v1/connect-sessions", {"service": SERVICE, "redirect_uri": BACK, "access": "EVIL"}),
+        ("/v1/connections", "/v1/connections", {"EVIL": 1}),
+        ("/v1/connections", "/v1/connections", {"service": "EVIL", "label": "a", "secret": "b"}),
+        ("/v1/connect-sessions/cs_x/complete", "/v1/connect-sessions/{id}/complete", {"EVIL": "1"}),
+        ("/v1/connect-sessions/EVIL/complete", "/v1/connect-sessions/{id}/complete", {"confirmation": "EVIL"}),
+    ],
+)
+def test_w18_a_refusal_holds_no_word_of_the_sender(api, path, route, body):
+    """Neither values nor the names of members nobody knows."""
+    answer = api.call("POST", path, route=route, as_=api.user(), json=body)
+
+    assert 400 <= answer.status < 500
+    assert "EVIL" not in json.dumps(answer.body)

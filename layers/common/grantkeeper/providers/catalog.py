@@ -112,7 +112,7 @@ class Catalog:
         own = self._overrides.get(provider_id)
         provider = _built_in(provider_id) if own is None else self._own(provider_id, own)
         if provider is None or (provider.allow_private_addresses and not self._allow_private):
-            raise UnknownProvider("There is no such provider.", provider=provider_id[:40])
+            raise UnknownProvider("There is no such provider.")
         return provider
 
     def service(self, service_id: str) -> tuple[Provider, Service]:
@@ -131,7 +131,7 @@ class Catalog:
             service = None if provider is None else provider.service(service_id)
             if provider is not None and service is not None:
                 return provider, service
-        raise UnknownService("There is no such service.", service=service_id[:40])
+        raise UnknownService("There is no such service.")
 
     def all(self) -> Sequence[Provider]:
         """Every usable provider, by id. A record that is not sound is left out; `get` says what is wrong with it."""

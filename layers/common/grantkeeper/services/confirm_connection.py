@@ -35,8 +35,10 @@ class Confirmation:
             BadRequest: A member is missing, unknown or no string. Nothing is consumed.
         """
         for name, value in body.items():
-            if name not in MEMBERS or not isinstance(value, str) or not value:
-                raise BadRequest("The body holds confirmation, and user_id or user_sub.", parameter=name[:64])
+            if name not in MEMBERS:  # not named: it is the sender's text
+                raise BadRequest("The body holds confirmation, and user_id or user_sub.")
+            if not isinstance(value, str) or not value:
+                raise BadRequest(f"{name} is a string.", parameter=name)
         if "confirmation" not in body:
             raise BadRequest("confirmation is missing.", parameter="confirmation")
         return cls(body["confirmation"], Named(body.get("user_id"), body.get("user_sub")))
