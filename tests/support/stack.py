@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +49,20 @@ class Stack:
 
     def aws(self, service: str) -> Any:
         """A client of the emulator, e.g. `stack.aws("dynamodb")`."""
-        return botocore.session.get_session().create_client(
-            service,
-            region_name=str(self.facts["region"]),
-            endpoint_url=self.aws_endpoint_url,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            config=botocore.config.Config(connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 1}),
-        )
+        return _client(service, str(self.facts["region"]), self.aws_endpoint_url)
+
+
+@cache
+def _client(service: str, region: str, endpoint_url: str) -> Any:
+    """Made once per process: reading botocore's models takes longer than most calls."""
+    return botocore.session.get_session().create_client(
+        service,
+        region_name=region,
+        endpoint_url=endpoint_url,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=botocore.config.Config(connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 1}),
+    )
 
 
 @dataclass(frozen=True, slots=True)
