@@ -53,8 +53,17 @@ for (const [event, outcome] of [['grant.success', 'success'], ['grant.error', 'e
     counts[key] = (counts[key] ?? 0) + 1
   })
 }
+
+// What was sent and issued, from number `since` on: a test searches for these values where none may be.
+const issued = []
+provider.on('grant.success', (ctx) => {
+  const { code, code_verifier, refresh_token } = ctx.oidc.params
+  issued.push({ sent: { code, code_verifier, refresh_token }, answer: ctx.body })
+})
+
 provider.use(async (ctx, next) => {
   if (ctx.path === '/test/counts') ctx.body = counts
+  else if (ctx.path === '/test/issued') ctx.body = issued.slice(Number(ctx.query.since ?? 0))
   else await next()
 })
 
