@@ -7,7 +7,7 @@ from unittest import mock
 import pytest
 
 from grantkeeper.errors import InvalidProviderRecord, ProviderUnavailable
-from grantkeeper.provider_http import PooledProviderHttp
+from grantkeeper.provider_http import Httpx2ProviderHttp
 from grantkeeper.providers.catalog import Catalog
 from grantkeeper.providers.demo import DEMO
 from grantkeeper.services.complete_record import discover, moved_endpoints
@@ -18,7 +18,7 @@ OIDC, RFC_8414 = "/.well-known/openid-configuration", "/.well-known/oauth-author
 
 @pytest.fixture
 def http():
-    http = PooledProviderHttp(allow_private_addresses=True)
+    http = Httpx2ProviderHttp(allow_private_addresses=True)
     yield http
     http.close()
 
@@ -170,7 +170,7 @@ def test_c87_an_issuer_that_is_no_public_https_url_is_not_asked(http, url):
 def test_a_deployed_function_asks_no_private_issuer(issuer):
     """The sender refuses, whatever the record says."""
     with pytest.raises(ProviderUnavailable):
-        discover(issuer.url, PooledProviderHttp())
+        discover(issuer.url, Httpx2ProviderHttp())
     assert issuer.server.requests == []
 
 

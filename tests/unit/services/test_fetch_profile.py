@@ -7,7 +7,7 @@ import pytest
 
 from grantkeeper.errors import ProviderUnavailable, TokenResponseRejected
 from grantkeeper.model import TokenSet
-from grantkeeper.provider_http import PooledProviderHttp
+from grantkeeper.provider_http import Httpx2ProviderHttp
 from grantkeeper.providers.github import GITHUB
 from grantkeeper.providers.google import GOOGLE
 from grantkeeper.providers.record import ProfileRequest
@@ -22,7 +22,7 @@ EMAILS = [{"email": "ada@acme.example", "primary": True, "verified": True}]
 
 @pytest.fixture
 def provider_http():
-    http = PooledProviderHttp(allow_private_addresses=True)
+    http = Httpx2ProviderHttp(allow_private_addresses=True)
     yield http
     http.close()
 
