@@ -219,7 +219,7 @@ class OAuth1Rule:
     request_token_endpoint: str
     signature_method: Literal["HMAC-SHA1", "PLAINTEXT"] = "HMAC-SHA1"
     request_method: Literal["GET", "POST"] = "POST"  # of both token requests
-    denied_parameter: str | None = None  # in the callback of a user who declined
+    denied_parameter: str = "denied"  # in the callback of a user who declined
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,9 @@ from grantkeeper.oauth.endpoints import resolve
 from grantkeeper.services.callback_ports import CallbackPorts
 from grantkeeper.services.client_redirect import error_redirect
 from grantkeeper.services.complete_signin import complete_signin, require_client
-from grantkeeper.services.redeem_provider_code import ProviderTokens, redeem_provider_code
+from grantkeeper.services.redeem_provider_code import ProviderTokens
+from grantkeeper.services.redeem_trip import begin_trip, redeem_trip, verifier_of
 from grantkeeper.services.signin_request import Parameters
-from grantkeeper.services.trips import open_secrets
 
 _STATE = re.compile(r"[A-Za-z0-9_-]{43}\Z", re.ASCII)
 # What a provider's refusal may tell our client; its other codes are about our registration, not about the client.
@@ -77,12 +77,14 @@ def complete_callback(
     if browser_hash is None or not ids.same(browser_hash, trip.browser_hash):
         raise BrowserMismatch("Finish in the browser you started in.")
 
-    code, fault = _judge(parameters, trip, ports=ports, now=now)
+    code, fault = _judge(parameters, trip, state=state, ports=ports, now=now)
     trip = ports.authorization_requests.redeem(trip.state_hash, now=now)
     try:
         if fault is not None:
             raise fault
-        tokens = _redeem_code(code, trip, state=state, ports=ports, now=now)
+        if code is None:
+            return begin_trip(trip, ports=ports, now=now)
+        tokens = redeem_trip(code, trip, state=state, ports=ports, now=now)
         return _finish(trip, tokens, issuer=issuer, ports=ports, now=now, request_id=request_id)
     except ConnectSessionExpired:
         raise
@@ -98,13 +100,22 @@ def _state(parameters: Parameters) -> str:
 
 
 def _judge(
-    parameters: Parameters, trip: AuthorizationRequest, *, ports: CallbackPorts, now: int
-) -> tuple[str, GrantkeeperError | None]:
-    """Check the redirect before the trip is redeemed and long before its code goes anywhere."""
+    parameters: Parameters, trip: AuthorizationRequest, *, state: str, ports: CallbackPorts, now: int
+) -> tuple[str | None, GrantkeeperError | None]:
+    """
+    Check the redirect before the trip is redeemed and long before its code goes anywhere.
+
+    Returns:
+        The code, or the verifier of OAuth 1.0a, or None for a trip that has yet to leave for the provider; and what is
+        wrong with it.
+    """
     try:
         provider = resolve(ports.catalog.get(trip.provider), trip.variables)
         credentials = ports.credentials.by_client_id(provider.credentials_id, trip.credentials_id)
-        code = check_authorization_response(parameters, provider=provider, credentials=credentials)
+        if provider.protocol == "oauth1":
+            code = verifier_of(parameters, trip, state=state, provider=provider)
+        else:
+            code = check_authorization_response(parameters, provider=provider, credentials=credentials)
         if trip.purpose == "connect":
             from grantkeeper.services.complete_connect import open_session_of  # noqa: PLC0415 - connect only
 
@@ -114,25 +125,6 @@ def _judge(
             raise
         return "", error
     return code, None
-
-
-def _redeem_code(
-    code: str, trip: AuthorizationRequest, *, state: str, ports: CallbackPorts, now: int
-) -> ProviderTokens:
-    secrets = open_secrets(state, trip)
-    provider = ports.catalog.get(trip.provider)
-    return redeem_provider_code(
-        provider=provider,
-        credentials=ports.credentials.by_client_id(provider.credentials_id, trip.credentials_id),
-        code=code,
-        code_verifier=secrets.code_verifier,
-        nonce=secrets.nonce,
-        redirect_uri=trip.redirect_uri,
-        http=ports.provider_http,
-        keys=ports.provider_keys,
-        now=now,
-        variables=trip.variables,
-    )
 
 
 def _finish(

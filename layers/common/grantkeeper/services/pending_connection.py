@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from grantkeeper import ids
 from grantkeeper.errors import TokenTooLarge
@@ -93,6 +94,7 @@ def _connection(arrival: Arrival, existing: Connection | None) -> Connection:
         token_names=tuple(arrival.tokens.sets),
         reconnect_by=min((end for end in forecast if end is not None), default=None),
         profile=arrival.profile,
+        kind=_kind(arrival.provider),
     )
     if existing is None:
         return fresh
@@ -125,6 +127,7 @@ def _grant(arrival: Arrival, connection: Connection, *, name: str, token_set: To
         refreshed_at=now,
         write_id=ids.new_id("w"),
         variables=arrival.request.variables,
+        kind=_kind(provider),
         expires_at=token_set.expires_at,
         refreshable=can_refresh,
         due_at=due_at(
@@ -138,6 +141,10 @@ def _grant(arrival: Arrival, connection: Connection, *, name: str, token_set: To
     if len(plaintext) > MAX_TOKEN_SET:
         raise TokenTooLarge("The provider's token set is over 16 KiB.", provider=provider.id)
     return replace(unsealed, sealed=sealer.seal(plaintext, binding=Binding.of(unsealed)))
+
+
+def _kind(provider: Provider) -> Literal["oauth2", "oauth1"]:
+    return "oauth1" if provider.protocol == "oauth1" else "oauth2"
 
 
 def _granted(arrival: Arrival, token_set: TokenSet) -> tuple[str, ...]:

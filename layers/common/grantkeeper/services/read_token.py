@@ -244,7 +244,7 @@ def _answer(grant: Grant, tokens: TokenSet) -> TokenAnswer:
         generation=grant.generation,
         kind=grant.kind,
         access_token=tokens.access_token,
-        token_type=tokens.token_type,
+        token_type="OAuth" if grant.kind == "oauth1" else tokens.token_type,  # the scheme of RFC 5849 section 3.5.1
         expires_at=tokens.expires_at,
         scopes=grant.scopes,
         token_secret=secret if isinstance(secret, str) else None,

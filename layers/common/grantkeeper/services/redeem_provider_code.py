@@ -82,22 +82,23 @@ def redeem_provider_code(
     answer = http.send(request)
     names = granted(answer, provider=provider)
     if not names:
-        raise _refusal(failure(answer, provider=provider, now=now))
+        raise refusal(failure(answer, provider=provider, now=now))
 
-    sets = {name: _token_set(answer, provider, name, now=now) for name in names}
+    sets = {name: read_set(answer, provider, name, now=now) for name in names}
     claims = _id_claims(
         answer, sets, provider=provider, credentials=credentials, keys=keys, nonce=nonce, now=now, max_age=max_age
     )
     return ProviderTokens(answer.body, sets, claims)
 
 
-def _token_set(answer: HttpResponse, provider: Provider, name: str, *, now: int) -> TokenSet:
-    """Read as it will be read from the vault, so that both readings agree."""
+def read_set(answer: HttpResponse, provider: Provider, name: str, *, now: int) -> TokenSet:
+    """Read a token set as it will be read from the vault, so that both readings agree."""
     plaintext = sealable(answer.body, provider=provider, name=name, previous=None, received_at=now)
     return token_set(plaintext, provider=provider, name=name)
 
 
-def _refusal(fault: Failure) -> Exception:
+def refusal(fault: Failure) -> Exception:
+    """Make the error a refused exchange ends in, in our words."""
     if fault.kind == "transient":
         return ProviderUnavailable(
             "The provider could not answer.", outcome_unknown=fault.outcome_unknown, retry_after=fault.retry_after

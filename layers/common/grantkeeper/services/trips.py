@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -40,6 +40,8 @@ class TripSecrets:
 
     code_verifier: str | None = field(repr=False)
     nonce: str | None = field(repr=False)
+    request_token: str | None = field(default=None, repr=False)  # OAuth 1.0a, once there is one
+    request_token_secret: str | None = field(default=None, repr=False)
 
 
 def callback_uri(issuer: str, provider_id: str) -> str:
@@ -83,7 +85,7 @@ def new_trip(
     )
     variables = resolve_variables(provider, variables)
     redirect_uri = callback_uri(issuer, provider.id)
-    url = authorization_url(
+    url = _url(
         provider=provider,
         client_id=credentials_id,
         redirect_uri=redirect_uri,
@@ -102,7 +104,7 @@ def new_trip(
         credentials_id=credentials_id,
         redirect_uri=redirect_uri,
         browser_hash=browser_hash,
-        sealed=_seal(state, secrets),
+        sealed=seal_secrets(state, secrets),
         scopes=scopes,
         created_at=now,
         expires_at=now + LIFETIME,
@@ -110,6 +112,13 @@ def new_trip(
         **details,
     )
     return Trip(request, url)
+
+
+def _url(*, provider: Provider, redirect_uri: str, state: str, **request: Any) -> str:
+    """The consent page; for OAuth 1.0a our own callback, which first has to ask the provider for a request token."""
+    if provider.protocol == "oauth1":
+        return f"{redirect_uri}?state={state}"
+    return authorization_url(provider=provider, redirect_uri=redirect_uri, state=state, **request)
 
 
 def open_secrets(state: str, request: AuthorizationRequest) -> TripSecrets:
@@ -123,9 +132,10 @@ def open_secrets(state: str, request: AuthorizationRequest) -> TripSecrets:
         content = json.loads(sealing.open_under(state, request.sealed, context=_CONTEXT))
     except GrantUnreadable:
         raise AuthorizationRequestExpired("Start again.") from None
-    return TripSecrets(code_verifier=content["code_verifier"], nonce=content["nonce"])
+    return TripSecrets(**content)
 
 
-def _seal(state: str, secrets: TripSecrets) -> bytes:
-    content = {"code_verifier": secrets.code_verifier, "nonce": secrets.nonce}
+def seal_secrets(state: str, secrets: TripSecrets) -> bytes:
+    """Seal what a trip keeps under its `state`."""
+    content = asdict(secrets)
     return sealing.seal_under(state, json.dumps(content).encode(), context=_CONTEXT)
