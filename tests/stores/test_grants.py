@@ -408,6 +408,17 @@ def test_due_grants_come_oldest_first_and_not_before_their_time(world: Any) -> N
     assert all(len(world.grants.due(shard, before=NOON + 100, limit=1)) <= 1 for shard in range(4))
 
 
+def test_due_grants_of_a_provider_can_be_passed_over(world: Any) -> None:
+    """However many of its rows stand before the others', and however few are asked for."""
+    for number in range(6):
+        connected(world, f"con_{number}", connection={"account_id": f"account-{number}"})
+        world.grants.postpone(f"con_{number}", "main", generation=1, due_at=NOON + number)
+    world.grants.save(replace(successor(world.grants.get("con_5")), provider="github", due_at=NOON + 50))
+    without = {"google", "microsoft"}
+    rows = [row for shard in range(4) for row in world.grants.due(shard, before=NOON + 99, limit=1, without=without)]
+    assert [row.connection_id for row in rows] == ["con_5"]
+
+
 def test_postponing_is_for_the_generation_that_was_seen(world: Any) -> None:
     """An old message moves nothing; None takes the grant off the index."""
     connected(world)

@@ -12,7 +12,7 @@ our own success.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -255,8 +255,13 @@ class Connections(Protocol):
         stay until upstream revocation is done, then `erase`. None when unknown; idempotent.
         """
 
-    def erase(self, connection_id: str, *, audit: AuditEvent) -> None:
-        """Empty the sealed sets of a revoked connection; the tombstones stay."""
+    def erase(self, connection_id: str, *, audit: AuditEvent, write_ids: Collection[str] | None = None) -> None:
+        """
+        Empty the sealed sets of a revoked connection; the tombstones stay.
+
+        Args:
+            write_ids: Only the sets of these writes; what came later stays, and stays due. None: all.
+        """
 
     def sharing(self, credentials_id: str, account_id: str) -> Sequence[str]:
         """Ids of the live connections under the same credentials and provider account: the radius of a revocation."""
@@ -346,8 +351,8 @@ class Grants(Protocol):
     def postpone(self, connection_id: str, name: str, *, generation: int, due_at: int | None) -> None:
         """Move `due_at`, if the generation is still this one; None takes it off the index."""
 
-    def due(self, shard: int, *, before: int, limit: int) -> Sequence[DueGrant]:
-        """Oldest first, from the due index: hints, possibly stale."""
+    def due(self, shard: int, *, before: int, limit: int, without: Collection[str] = frozenset()) -> Sequence[DueGrant]:
+        """Oldest first, from the due index: hints, possibly stale. `without`: providers passed over."""
 
 
 # --- system records --------------------------------------------------------

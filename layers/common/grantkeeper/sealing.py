@@ -32,7 +32,7 @@ from grantkeeper.ports import Binding
 FORMAT = 1
 KMS, BRANCH, SECRET = 1, 2, 3
 BUCKETS = 16  # raising it is safe: the bucket is read from the header, computed only when sealing
-MAX_SEALED = 64 * 1024
+MAX_SEALED = 384 * 1024  # over what the HTTP client lets in, under what an item holds
 MAX_WRAPPED_KEY = 1024  # KMS makes some 180 bytes of a 256-bit data key
 
 _NONCE = 12

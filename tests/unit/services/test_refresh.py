@@ -71,6 +71,24 @@ def test_the_provider_is_called_within_its_budget_and_only_when_time_is_left(wor
     assert max(world.provider_http.budgets) <= CALL_BUDGET
 
 
+def test_slow_stores_before_the_call_leave_it_its_whole_budget_or_keep_it_from_beginning(strict):
+    """A call cut short has an unknown outcome, and the refresh token it may have spent was in no danger before."""
+
+    def slow(operation, kwargs):
+        if operation == "update_item" and kwargs["TableName"] == "requests":
+            strict.clock.sleep(5)
+
+    strict.aws.dynamodb.faults.yield_point = slow
+    run = strict.run()
+    strict.pass_time(20 - START_NEEDS - 1)
+
+    with pytest.raises(RefreshPending):
+        strict.read(rejected_generation=1, run=run)
+
+    assert strict.refreshes == 0
+    assert strict.lease().intent is None
+
+
 def test_the_lease_records_its_intent_before_the_provider_is_called(strict):
     """The hash of the token about to be spent is stored, the token is not."""
     spent = strict.tokens().refresh_token

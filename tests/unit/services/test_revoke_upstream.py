@@ -13,9 +13,11 @@ from grantkeeper.providers.record import RevocationRule
 from grantkeeper.services.discard_tokens import discard_tokens
 from grantkeeper.services.lease_policy import LEASE_SECONDS, RESCUE_HORIZON
 from grantkeeper.services.refresh_run import Cause
+from grantkeeper.services.rescue import rescue
 from grantkeeper.services.revoke_upstream import THE_END, revoke_upstream
 from grantkeeper.services.work import work_through
-from tests.doubles.refresh_world import GRACE, LASTING, STRICT, RefreshWorld
+from grantkeeper.stores.queues import rescued_grant
+from tests.doubles.refresh_world import GRACE, LASTING, STRICT, RefreshWorld, grant_write
 
 HOUR = 3600
 RULES = {"strict": STRICT, "grace": GRACE, "lasting": LASTING}
@@ -246,7 +248,44 @@ def test_a_refresh_before_a_revocation_that_ends_unknown_keeps_its_lease(monkeyp
     assert revoke(world) == "revoked"
 
 
+def test_i2_a_refresh_before_a_revocation_is_no_loss_when_dynamodb_refuses_it(monkeypatch):
+    """The fresh set is parked like any other and told to the provider from memory: its grant does not live on."""
+    world = world_with(monkeypatch, requires_live_access_token=True)
+    world.disconnect()
+    world.pass_time(2 * HOUR)
+    world.aws.dynamodb.faults.throttle("put_item", times=1000, when=grant_write)
+
+    assert revoke(world) == "revoked"
+
+    assert world.provider.live_refresh_tokens == []
+    assert len(world.parked()) == 1
+
+
 # --- races ---
+
+
+def test_i5_tokens_that_come_late_are_not_erased_before_they_are_revoked(monkeypatch):
+    """The rescue queue delivers them while their predecessors are being revoked: they are next."""
+    world = RefreshWorld(monkeypatch, rule=STRICT, revocation=replace(RFC7009, effect="token"))
+    world.pass_time(HOUR)
+    world.aws.dynamodb.faults.throttle("put_item", times=1000, when=grant_write)
+    world.refresh()
+    world.aws.dynamodb.faults.clear()
+    [late] = world.provider.live_refresh_tokens
+    world.disconnect()
+    for wait in (LEASE_SECONDS, RESCUE_HORIZON):
+        world.pass_time(wait)
+        work(world)
+        if wait == LEASE_SECONDS:
+            world.provider_http.during = lambda: rescue(rescued_grant(world.parked()[0]), grants=world.wiring.grants)
+
+    assert late not in world.provider.revoked_tokens
+    assert world.grant().sealed
+    world.pass_time(HOUR)
+    work(world)
+
+    assert late in world.provider.revoked_tokens
+    assert world.grant().sealed == b""
 
 
 def test_a_revocation_waits_for_the_refresh_in_flight(world):

@@ -204,6 +204,19 @@ def test_the_caller_going_away_after_the_answer_loses_nothing(world, monkeypatch
     assert_works(world, generation=2)
 
 
+@pytest.mark.parametrize("text", ["one-very-long-scope" * 10_000, " ".join(f"scope-{n}" for n in range(20_000))])
+def test_the_largest_answer_that_comes_in_can_be_stored_and_opened_again(world, text):
+    """A quarter of a megabyte passes the HTTP client; sealed, it fits the row and the reader's own limit."""
+    answer = {"access_token": "at", "refresh_token": "the-next", "expires_in": 3600, "scope": text}
+    world.provider.answer_next(200, answer)
+
+    world.refresh()
+
+    assert world.parked() == []
+    assert world.grant().generation == 2
+    assert world.tokens().refresh_token == "the-next"
+
+
 # --- revoked meanwhile ---
 
 

@@ -23,14 +23,14 @@ def refuse_early(grant: Grant, *, ports: RefreshPorts, run: Run) -> None:
         ProviderUnavailable: The breaker is open.
     """
     now = run.clock()
-    if run.remaining < START_NEEDS:
-        raise RefreshPending("There is no time left for a refresh in this call.", retry_after=SOON)
     wait = until_next_strike(grant, now=now)
     if wait:
         raise RefreshPending("The provider refused this grant once and is asked again shortly.", retry_after=wait)
     open_until = ports.breakers.open_until(grant.provider)
     if open_until > now:
         raise ProviderUnavailable("The provider is not answering.", retry_after=open_until - now)
+    if run.remaining < START_NEEDS:  # last, since the breaker may have been slow to read
+        raise RefreshPending("There is no time left for a refresh in this call.", retry_after=SOON)
 
 
 def count_caller(grant: Grant, *, cause: Cause, ports: RefreshPorts, run: Run) -> None:

@@ -147,8 +147,8 @@ def _under_lease(job: _Job, held: Held, *, refreshable: bool, ports: RefreshPort
             refuse_outlived(current, cause=job.cause, ports=ports, run=run)
         key = ports.vault.prepare(Binding.of(current), sealed=current.sealed)
         ask = _prepare(job, current, refreshable=refreshable, ports=ports, run=run)
-        refuse_early(current, ports=ports, run=run)  # the lease may have taken long, and a strike have been stored
         count_caller(current, cause=job.cause, ports=ports, run=run)
+        refuse_early(current, ports=ports, run=run)  # all this may have taken long, and a strike have been stored
 
     answer = ask_provider(ask, run=run)
     if isinstance(answer, Refused):

@@ -7,7 +7,7 @@ user who connected again meanwhile is not cut off.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
@@ -21,6 +21,7 @@ from grantkeeper.services.lease_policy import CLOCK_SKEW, START_NEEDS, Wait
 from grantkeeper.services.open_grant import open_grant
 from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run
 from grantkeeper.services.revocation_radius import others_sharing, reaches_others
+from grantkeeper.services.save_first import save_first
 from grantkeeper.services.spend_token import Refused, ask_provider, spending
 from grantkeeper.services.successor import can_refresh, read_tokens, successor
 from grantkeeper.services.take_lease import Held, Overtaken, close_lease, let_go, take_lease
@@ -39,6 +40,14 @@ class _Target:
     grant: Grant
     held: Held
     provider: Provider
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What became of one token set, and the write that stored it."""
+
+    outcome: Outcome
+    write_id: str
 
 
 def revoke_upstream(connection_id: str, *, cause: Cause, ports: RefreshPorts, run: Run) -> Outcome:
@@ -79,9 +88,13 @@ def revoke_upstream(connection_id: str, *, cause: Cause, ports: RefreshPorts, ru
             return "nothing"
         if reaches_others(provider, others_sharing(connection, connections=ports.connections)):
             return _erase(connection, "shared_grant_kept", cause=cause, ports=ports, run=run)
-        outcomes = [_revoke(target, cause=cause, ports=ports, run=run) for target in targets]
-        outcome: Outcome = next((worst for worst in _WORST_FIRST if worst in outcomes), "nothing")
-        return _erase(connection, outcome, cause=cause, ports=ports, run=run)
+        done = [_revoke(target, cause=cause, ports=ports, run=run) for target in targets]
+        outcome: Outcome = next(
+            (worst for worst in _WORST_FIRST if any(worst == each.outcome for each in done)), "nothing"
+        )
+        # What came late meanwhile, from the rescue queue or a slow holder, nobody has revoked: it is next.
+        told = {each.write_id for each in done}
+        return _erase(connection, outcome, write_ids=told, cause=cause, ports=ports, run=run)
 
 
 def sealed_grants(connection_id: str, *, ports: RefreshPorts) -> Sequence[Grant]:
@@ -124,18 +137,18 @@ def _settling(held: Held, *, ports: RefreshPorts, run: Run) -> Callable[..., Non
     return settle
 
 
-def _revoke(target: _Target, *, cause: Cause, ports: RefreshPorts, run: Run) -> Outcome:
+def _revoke(target: _Target, *, cause: Cause, ports: RefreshPorts, run: Run) -> _Done:
     grant, provider = target.grant, target.provider
     plaintext = open_grant(grant, ports=ports, run=run)
     try:
         tokens: TokenSet | None = read_tokens(plaintext, grant=grant, provider=provider)
     except TokenResponseRejected:
-        return "not_supported"
+        return _Done("not_supported", grant.write_id)
     if tokens is not None and _must_be_live(grant, tokens, provider=provider, run=run):
-        tokens = _live(target, tokens, cause=cause, ports=ports, run=run)
+        grant, tokens = _live(target, tokens, cause=cause, ports=ports, run=run)
     if tokens is None:
-        return "gone"
-    return tell_provider(grant, tokens, provider=provider, ports=ports, run=run)
+        return _Done("gone", grant.write_id)
+    return _Done(tell_provider(grant, tokens, provider=provider, ports=ports, run=run), grant.write_id)
 
 
 def _must_be_live(grant: Grant, tokens: TokenSet, *, provider: Provider, run: Run) -> bool:
@@ -143,12 +156,17 @@ def _must_be_live(grant: Grant, tokens: TokenSet, *, provider: Provider, run: Ru
     return provider.revocation.requires_live_access_token and expired and can_refresh(grant, tokens, provider=provider)
 
 
-def _live(target: _Target, tokens: TokenSet, *, cause: Cause, ports: RefreshPorts, run: Run) -> TokenSet | None:
+def _live(
+    target: _Target, tokens: TokenSet, *, cause: Cause, ports: RefreshPorts, run: Run
+) -> tuple[Grant, TokenSet | None]:
     """
-    Refresh first, where the provider revokes only what still works; the new set is stored before it is used.
+    Refresh first, where the provider revokes only what still works.
+
+    The new set is put in safety before it is used, as any answer is; when no store takes it, it is revoked all the
+    same, from memory.
 
     Returns:
-        None when the provider does not know the grant any more.
+        The grant as it is now, and its open set: None when the provider does not know it any more.
     """
     grant, provider = target.grant, target.provider
     if run.remaining < START_NEEDS:
@@ -158,19 +176,27 @@ def _live(target: _Target, tokens: TokenSet, *, cause: Cause, ports: RefreshPort
     answer = ask_provider(ask, run=run)
     if isinstance(answer, Refused):
         if answer.kind == "dead":
-            return None
+            return grant, None
         raise ProviderUnavailable(
             "The provider did not refresh what is to be revoked.",
             outcome_unknown=answer.uncertain,
             retry_after=answer.retry_after or LATER,
         )
     made = successor(grant, answer, spent=tokens, provider=provider, key=key, cause=cause, run=run)
-    ports.grants.keep_for_revocation(made)
-    close_lease(target.held, ports=ports)
-    return read_tokens(answer.plaintext, grant=made, provider=provider)
+    if save_first(made, ports=ports, run=run).where == "revoked":
+        close_lease(target.held, ports=ports)
+    return made, read_tokens(answer.plaintext, grant=made, provider=provider)
 
 
-def _erase(connection: Connection, outcome: Outcome, *, cause: Cause, ports: RefreshPorts, run: Run) -> Outcome:
+def _erase(
+    connection: Connection,
+    outcome: Outcome,
+    *,
+    cause: Cause,
+    ports: RefreshPorts,
+    run: Run,
+    write_ids: Collection[str] | None = None,
+) -> Outcome:
     audit = AuditEvent(
         id=ids.new_id("evt"),
         time=run.clock(),
@@ -184,5 +210,5 @@ def _erase(connection: Connection, outcome: Outcome, *, cause: Cause, ports: Ref
         request_id=cause.request_id,
         details={"upstream": outcome},
     )
-    ports.connections.erase(connection.id, audit=audit)
+    ports.connections.erase(connection.id, audit=audit, write_ids=write_ids)
     return outcome

@@ -16,6 +16,7 @@ from grantkeeper.services.spend_token import Answered
 
 UNREADABLE_AGAIN = 300  # seconds after which an answer without a readable token is followed by another refresh
 DAY = 86_400
+MOST_SCOPES = 16_384  # characters beside the sealed set; an item holds 400 KB and must hold the set first
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,4 +109,6 @@ def _facts(grant: Grant, answered: Answered, *, spent: TokenSet, provider: Provi
         due = keepalive_at(replace(grant, refreshed_at=now), provider=provider)
     # an empty scope says nothing: providers without scopes send one
     told = normalise_scopes(provider, tokens.scopes, grant.scopes) if tokens.scopes else grant.scopes
+    if sum(map(len, told)) > MOST_SCOPES:
+        told = grant.scopes
     return Facts(tokens.expires_at, told, refreshable, due)

@@ -20,7 +20,7 @@ from grantkeeper.stores.revocation import Revocation
 from grantkeeper.stores.table import Table, is_own, new_write_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from types_boto3_dynamodb import DynamoDBClient
 
@@ -225,9 +225,14 @@ class DynamoConnections:
         """Revoke connection and grants at once, in one transaction; None when unknown; idempotent."""
         return self._revocation.disconnect(connection_id, now=now, audit=audit)
 
-    def erase(self, connection_id: str, *, audit: AuditEvent) -> None:
-        """Empty the sealed sets of a revoked connection; the tombstones stay. Idempotent."""
-        self._revocation.erase(connection_id, audit=audit)
+    def erase(self, connection_id: str, *, audit: AuditEvent, write_ids: Collection[str] | None = None) -> None:
+        """
+        Empty the sealed sets of a revoked connection; the tombstones stay. Idempotent.
+
+        Args:
+            write_ids: Only the sets of these writes; what came later stays, and stays due. None: all.
+        """
+        self._revocation.erase(connection_id, audit=audit, write_ids=write_ids)
 
 
 def _refuse_large(grants: Sequence[Grant]) -> None:

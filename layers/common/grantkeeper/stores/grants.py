@@ -19,16 +19,17 @@ from grantkeeper.stores import keys
 from grantkeeper.stores.audit_item import audit_writes
 from grantkeeper.stores.connection_item import list_key
 from grantkeeper.stores.grant_item import REVOKED, due_shard, grant_item, lease_item, read_due, read_grant, read_lease
-from grantkeeper.stores.items import Item, from_value
+from grantkeeper.stores.items import Item, from_value, to_value
 from grantkeeper.stores.retrying import ConditionFailed, TransactionFailed
 from grantkeeper.stores.table import Table, is_own, new_write_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from types_boto3_dynamodb import DynamoDBClient
 
 SAVE_BUDGET = 1.5  # seconds until the last attempt of a save starts; with the attempt itself, `SAVE_NEEDS`
+MOST_WITHOUT = 100
 REVOKE_AGAIN = 300  # seconds after which the sweeper asks again for a revocation upstream
 ASK_AGAIN = 45  # seconds after a first strike: the second must be 30 s later by any two clocks
 
@@ -268,18 +269,31 @@ class DynamoGrants:
                 values={**values, ":due_at": due_at, ":shard": due_shard(connection_id, self._due_shards)},
             )
 
-    def due(self, shard: int, *, before: int, limit: int) -> Sequence[DueGrant]:
+    def due(self, shard: int, *, before: int, limit: int, without: Collection[str] = frozenset()) -> Sequence[DueGrant]:
         """
         Up to `limit` rows due at `before` or earlier, oldest first.
 
         Hints, possibly stale. Beside grants there are unconfirmed tokens past their time: generation 0, the session's
         id for a name.
+
+        Args:
+            shard: Partition of the index.
+            before: Epoch seconds.
+            limit: Rows at most.
+            without: Providers whose rows are passed over; a hundred at most, which is all DynamoDB compares with.
         """
         condition = "#due_shard = :shard AND #due_at <= :before"
         request = self._table.request(
             condition=None, values={":shard": f"{shard}", ":before": before}, expressions=(condition,)
         )
-        request |= {"IndexName": "due", "KeyConditionExpression": condition, "Limit": limit}
+        request |= {"IndexName": "due", "KeyConditionExpression": condition}
+        if without:  # pages are as long as they can be, since most of a page may be passed over
+            names = {f":provider{at}": to_value(provider) for at, provider in enumerate(sorted(without)[:MOST_WITHOUT])}
+            request["FilterExpression"] = f"NOT #provider IN ({', '.join(names)})"
+            request["ExpressionAttributeNames"] |= {"#provider": "provider"}
+            request["ExpressionAttributeValues"] |= names
+        else:
+            request["Limit"] = limit
         return [read_due(item) for item in self._table.pages(request, limit=limit)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from grantkeeper.errors import StoreUnavailable
@@ -55,11 +56,13 @@ class Revocation:
             return replace(connection, status="revoked", reason="revoked_by_user", updated_at=now)
         raise StoreUnavailable("The connection keeps changing.", retry_after=1)
 
-    def erase(self, connection_id: str, *, audit: AuditEvent) -> None:
+    def erase(self, connection_id: str, *, audit: AuditEvent, write_ids: Collection[str] | None) -> None:
         """Remove the sealed sets of tombstones, and with them their place on the due index."""
         for _ in range(ROUNDS):
             items = self.table.query(keys.connection(connection_id)[0], prefix="GRANT#")
             kept = [item for item in items if item["status"] == {"S": "revoked"} and "sealed" in item]
+            if write_ids is not None:
+                kept = [item for item in kept if from_value(item["write_id"]) in write_ids]
             if not kept:
                 return
             try:
