@@ -6,6 +6,7 @@ import pytest
 
 from grantkeeper.errors import StoreUnavailable
 from grantkeeper.model import Work
+from grantkeeper.services import sweep as sweep_module
 from grantkeeper.services.sweep import IDS_PER_MESSAGE, PROBES, sweep
 from grantkeeper.services.work import work_through
 from tests.doubles.refresh_world import STRICT, RefreshWorld
@@ -203,6 +204,27 @@ def test_one_provider_cannot_starve_another(world):
     do(world, workers=2)
 
     assert late in [connection_id for connection_id, _ in queued_ids(world)]
+
+
+@pytest.mark.parametrize("state", ["open", "half open"])
+def test_f30_a_backlog_of_a_provider_that_is_down_hides_nobody(world, monkeypatch, state):
+    """Its rows are the oldest and more than are read of a shard: those behind them are found all the same."""
+    monkeypatch.setattr(sweep_module, "MOST_DUE", 5)
+    connect(world, 60)
+    world.records["other"] = world.provider.record(id="other")
+    late = world.connect(account_id="late")
+    rename(world, late, provider="other")
+    world.wiring.grants.postpone(late, "main", generation=1, due_at=world.now + 200)
+    for _ in range(5):
+        world.wiring.breakers.record_failure("example", now=world.now + 250)
+    world.pass_time({"open": 260, "half open": 300}[state])
+
+    report = do(world)
+
+    sent = [connection_id for connection_id, _ in queued_ids(world)]
+    assert late in sent
+    assert len(sent) == (1 if state == "open" else 1 + PROBES)
+    assert report.oldest_due >= 250
 
 
 def rename(world, connection_id, *, provider):

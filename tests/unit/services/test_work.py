@@ -52,6 +52,18 @@ def test_a_due_grant_is_refreshed(world):
     assert world.grant().request_id == "sweep1"
 
 
+def test_d23_an_invocation_that_ends_soon_begins_nothing(world):
+    """Not even a read, which may hang: what is due stays due, and a revocation is delivered again."""
+    ending = replace(world.run(), remaining_ms=lambda: 6_000)
+    before = len(world.aws.dynamodb.faults.calls)
+    jobs = [job(world), job(world, "revoke")]
+    calls = len(world.aws.dynamodb.faults.calls) - before
+
+    assert do(world, *jobs, run=ending) == frozenset({1})
+
+    assert len(world.aws.dynamodb.faults.calls) == before + calls
+
+
 def test_f26_a_job_for_an_older_generation_is_dropped(world):
     """Whatever happened to it was done by somebody else."""
     old = job(world)

@@ -19,7 +19,8 @@ BUDGET = 45.0  # seconds for one sweep
 RESERVE = 5.0  # seconds kept for what else the invocation does
 PROBES = 5  # ids sent for a provider whose breaker has just run out
 LARGEST_SHARE = 2  # one provider takes at most half of the capacity while others have work
-MOST_DUE = 1000  # ids read of one shard
+MOST_DUE = 1000  # ids read of one shard at once
+MOST_LOOKS = 5  # at one shard, past providers that are down
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def sweep(
     """
     now = run.clock()
     ends_at = max(run.remaining - BUDGET, RESERVE)
-    due, unread = _due(grants, shards=shards, before=now + AHEAD, ends_at=ends_at, run=run)
+    due, unread = _due(grants, breakers, shards=shards, before=now + AHEAD, ends_at=ends_at, run=run)
     open_until = {provider: breakers.open_until(provider) for provider in {each.provider for each in due}}
     callable_now = [each for each in due if open_until[each.provider] <= now]
     chosen = _choose(callable_now, capacity=_capacity(work_queue.depth(), workers), open_until=open_until)
@@ -73,15 +74,35 @@ def sweep(
     )
 
 
-def _due(grants: Grants, *, shards: int, before: int, ends_at: float, run: Run) -> tuple[list[DueGrant], int]:
+def _due(
+    grants: Grants, breakers: Breakers, *, shards: int, before: int, ends_at: float, run: Run
+) -> tuple[list[DueGrant], int]:
     """All shards, oldest first over all of them, each grant once."""
     found: dict[tuple[str, str], DueGrant] = {}
     for shard in range(shards):
         if run.remaining <= ends_at:
             return _by_age(found.values()), shards - shard
-        for each in grants.due(shard, before=before, limit=MOST_DUE):
+        for each in _of_shard(grants, breakers, shard, before=before):
             found[(each.connection_id, each.name)] = each
     return _by_age(found.values()), 0
+
+
+def _of_shard(grants: Grants, breakers: Breakers, shard: int, *, before: int) -> list[DueGrant]:
+    """
+    The oldest of a shard, and behind a backlog that cannot be worked off, the oldest of the others.
+
+    What waits for a provider that is down stays on the index, oldest of all: it must not hide everybody else's.
+    """
+    found, held = list(grants.due(shard, before=before, limit=MOST_DUE)), set[str]()
+    last = found
+    for _ in range(MOST_LOOKS):
+        more = {each.provider for each in last if breakers.open_until(each.provider) > 0} - held
+        if len(last) < MOST_DUE or not more:
+            break
+        held |= more
+        last = list(grants.due(shard, before=before, limit=MOST_DUE, without=held))
+        found += last
+    return found
 
 
 def _by_age(due: Iterable[DueGrant]) -> list[DueGrant]:

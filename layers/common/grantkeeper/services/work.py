@@ -26,6 +26,7 @@ MOST_THREADS = 25
 AHEAD = 90  # seconds: what is due by the next sweep may be done now
 AGAIN = 45  # seconds until failed work is due again, and up to as much jitter less a third
 JITTER = 30
+READ_NEEDS = 6.5  # seconds: a read that hangs must not be cut off with what stands beside it
 DAY = 86_400
 HOUR = 3600
 LONGEST_PAUSE = 6 * HOUR
@@ -60,6 +61,10 @@ def work_through(
 
     def task(position: int, work: Work, connection_id: str, generation: int) -> Task:
         def do() -> None:
+            if run.remaining < READ_NEEDS:
+                if work.kind != "refresh":
+                    failed.add(position)  # what is to be refreshed is due still
+                return
             try:
                 _one(work, connection_id, generation, ports=ports, run=run)
             except StoreUnavailable:
