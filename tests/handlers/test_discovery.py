@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from joserfc.jwk import KeySet
 
+from grantkeeper.providers.catalog import BUILT_IN, BUILT_IN_SERVICES
 from tests.doubles.deployment import ISSUER, audit_event, deployment
 from tests.support.functions import Function
 
@@ -104,6 +108,38 @@ def test_providers_are_listed_with_their_state(wiring, discovery):
     assert "our-google" not in answer.body
     services = {s["id"]: s for provider in answer.json["providers"] for s in provider["services"]}
     assert services["gmail"]["state"] == "available"
+
+
+def test_a_connect_page_can_be_drawn_from_the_list(discovery):
+    """Name, icon, how to connect, access levels from less to more, and which tokens there are to ask for."""
+    providers = discovery("GET /v1/providers").json["providers"]
+    services = {service["id"]: service for provider in providers for service in provider["services"]}
+
+    assert len(services) == len(BUILT_IN_SERVICES) - 1  # but the demo provider, which exists on a local run only
+    for service in services.values():
+        assert service["display_name"]
+        assert service["icon"]
+        assert service["default_access"] in service["access"]
+        assert service["connect"] in ("redirect", "api_key")
+    assert services["gmail"]["access"] == ["read", "send", "write"]
+    assert services["slack"]["tokens"] == ["bot", "user"]
+    assert services["trello-oauth1"]["icon"] == "trello"
+    assert services["heygen"]["connect"] == "api_key"
+
+
+def test_records_are_read_when_they_are_asked_for():
+    """Starting the function imports none of them: keys and configuration answer without."""
+    code = (
+        "import os, sys\n"
+        "os.environ |= {'ISSUER': 'https://id.example.com', 'AWS_DEFAULT_REGION': 'eu-central-1'}\n"
+        "sys.path[:0] = ['layers/common', 'functions/discovery']\n"
+        "import app\n"
+        "print([m for m in sys.modules if m.startswith('grantkeeper.providers.')])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    records = {module for module, _ in BUILT_IN.values()}
+    assert not records & set(re.findall(r"[\w.]+", result.stdout)), result.stdout
 
 
 def test_health_asks_nobody(wiring, discovery):

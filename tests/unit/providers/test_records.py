@@ -13,7 +13,7 @@ from grantkeeper.oauth.endpoints import ENDPOINT_FIELDS
 from grantkeeper.oauth.failure import failure
 from grantkeeper.oauth.scopes import normalise_scopes
 from grantkeeper.ports import HttpResponse
-from grantkeeper.providers.catalog import BUILT_IN, BUILT_IN_SERVICES, Catalog
+from grantkeeper.providers.catalog import BUILT_IN, BUILT_IN_SERVICES, BUILT_IN_SIGNIN, Catalog
 from grantkeeper.providers.load import load_record
 from grantkeeper.providers.record import DEFAULT_ERRORS
 from grantkeeper.providers.validate import check_record
@@ -111,6 +111,12 @@ def test_the_service_index_is_complete():
     assert set(BUILT_IN_SERVICES.values()) == set(BUILT_IN) - {"slack-signin"}, "which only signs users in"
     ids = [service.id for provider in ALL for service in provider.services]
     assert len(ids) == len(set(ids)), "a service id names one service"
+
+
+def test_the_sign_in_index_is_complete():
+    """The chooser reads it instead of every record."""
+    assert {provider.id for provider in ALL if provider.signin_scopes} == BUILT_IN_SIGNIN
+    assert [provider.id for provider in Catalog(allow_private_addresses=True).signin()] == sorted(BUILT_IN_SIGNIN)
 
 
 @each

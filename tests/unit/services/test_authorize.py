@@ -45,7 +45,7 @@ class OneProvider:
             raise UnknownProvider("There is no such provider.")
         return self.records[provider_id]
 
-    def all(self):
+    def signin(self):
         return list(self.records.values())
 
     def disabled(self):

@@ -83,6 +83,11 @@ BUILT_IN_SERVICES: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# Who can sign users in, so that the chooser does not import those who cannot. A test keeps it true.
+BUILT_IN_SIGNIN = frozenset(
+    {"demo", "discord", "github", "gitlab", "google", "linkedin", "microsoft", "slack-signin", "spotify", "x"}
+)
+
 _NONE: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 _loaded: dict[tuple[str, bool], tuple[Mapping[str, Any], Provider]] = {}
 
@@ -139,8 +144,9 @@ class Catalog:
         return [provider for provider_id in ids if (provider := self._usable(provider_id)) is not None]
 
     def signin(self) -> Sequence[Provider]:
-        """The providers that can sign users in."""
-        return [provider for provider in self.all() if provider.signin_scopes]
+        """The providers that can sign users in, by id."""
+        usable = map(self._usable, sorted({*BUILT_IN_SIGNIN, *self._overrides}))
+        return [provider for provider in usable if provider is not None and provider.signin_scopes]
 
     def _usable(self, provider_id: str) -> Provider | None:
         try:

@@ -62,7 +62,10 @@ def openid_configuration(issuer: str) -> Mapping[str, Any]:
 
 def provider_states(*, catalog: Catalog, provider_items: Providers, open_breakers: frozenset[str]) -> Sequence[Any]:
     """
-    Every provider with its services and their state, for people and for interfaces that offer them.
+    Every provider with its services and their state: all that an interface needs to draw its connect page.
+
+    A service with `connect: redirect` is connected by a connect session, one with `api_key` by a form for the user's
+    own key. `icon` is a key into the interface's own set; `access` is in the record's order, from less to more.
 
     Args:
         open_breakers: Providers that are not called at the moment.
@@ -80,14 +83,18 @@ def provider_states(*, catalog: Catalog, provider_items: Providers, open_breaker
             {
                 "id": provider.id,
                 "display_name": provider.display_name,
+                "icon": provider.icon or provider.id,
                 "state": state,
                 "sign_in": bool(provider.signin_scopes),
                 "services": [
                     {
                         "id": service.id,
                         "display_name": service.display_name,
-                        "access": sorted(service.access),
+                        "icon": service.icon or service.id,
+                        "connect": "api_key" if provider.protocol == "api_key" else "redirect",
+                        "access": list(service.access),
                         "default_access": service.default_access,
+                        "tokens": [path.name for path in provider.token_response.tokens],
                         "state": state,
                         "docs_url": service.docs_url,
                     }

@@ -17,7 +17,7 @@ def signin_providers(client: Client, *, catalog: Catalog, provider_items: Provid
     return sorted(
         (
             provider
-            for provider in catalog.all()
+            for provider in catalog.signin()
             if _allowed(provider, client) and provider.id not in disabled and registrations.get(provider.credentials_id)
         ),
         key=lambda provider: provider.display_name.casefold(),
