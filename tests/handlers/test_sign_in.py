@@ -47,10 +47,10 @@ COOKIE = "__Host-gk_browser"
 class Deployment:
     """Three functions over one world, and a browser's view of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, **record: Any) -> None:
         self.wiring = deployment()
         self.provider = FakeProvider(now=int(time.time()))
-        register_provider(self.wiring, self.provider)
+        register_provider(self.wiring, self.provider, **record)
         self.authorize = Function("authorize", self.wiring)
         self.callback = Function("callback", self.wiring)
         self.session = Function("session", self.wiring)
@@ -477,15 +477,14 @@ def test_invited_only_client_admits_nobody_new(world):
     [
         ({"email": "alice@example.com", "email_verified": True}, True),
         ({"email": "alice@EXAMPLE.com", "email_verified": True}, True),
-        ({"hd": "example.com"}, True),
-        ({"tid": "tenant-1"}, True),
         ({"email": "alice@example.com", "email_verified": False}, False),
         ({"email": "alice@example.com", "email_verified": "true"}, False),
         ({"email": "alice@example.com"}, False),
         ({"email": "alice@evil.example", "email_verified": True}, False),
         ({"email": "alice@example.com@evil.example", "email_verified": True}, False),
         ({"email": "alice@sub.example.com", "email_verified": True}, False),
-        ({"hd": ["example.com"]}, False),
+        ({"hd": "example.com"}, False),  # of a provider whose record says nothing of such a claim
+        ({"tid": "tenant-1"}, False),
         ({}, False),
     ],
 )
@@ -497,6 +496,23 @@ def test_c101_listed_domains_admit_members_only(world, claims, admitted):
 
     assert ("code" in answer) == admitted
     assert len(world.users()) == int(admitted)
+
+
+@pytest.mark.parametrize(
+    ("claims", "admitted"),
+    [
+        ({"org": "tenant-1"}, True),
+        ({"org": ["tenant-1"]}, False),
+        ({"org": "tenant-2"}, False),
+        ({"hd": "tenant-1", "tid": "tenant-1", "": "tenant-1"}, False),
+    ],
+)
+def test_c101_an_organisation_is_what_the_record_says_it_is(claims, admitted):
+    """One claim of one provider; the same name at another provider may hold what its user typed."""
+    world = Deployment(organization_claim="org")
+    register(world.wiring, replace(PUBLIC_CLIENT, sign_up="domains", sign_up_domains=("tenant-1",)))
+
+    assert ("code" in told(world.sign_in(account=Account("somebody", claims)))) == admitted
 
 
 def test_suspended_user_is_refused(world):

@@ -30,6 +30,7 @@ GOOGLE = Provider(
     revocation_endpoint="https://oauth2.googleapis.com/revoke",
     # `iss` arrives for a part of the users, unannounced in discovery: compare it where it comes
     authorization_response_iss="if_present",
+    organization_claim="hd",  # the Workspace domain; absent for everybody else
     token_endpoint_auth_method="client_secret_post",
     prompt_values_supported=("none", "consent", "select_account"),
     scope=ScopeRule(

@@ -38,6 +38,7 @@ MICROSOFT = Provider(
     # discovery names a template; the token names the user's tenant, which `tid` must repeat (C-71)
     issuer_template="https://login.microsoftonline.com/{tenantid}/v2.0",
     issuer_claims=(("tenantid", "tid"),),
+    organization_claim="tid",
     token_endpoint_auth_method="client_secret_post",
     prompt_values_supported=("none", "login", "consent", "select_account"),
     scope=ScopeRule(

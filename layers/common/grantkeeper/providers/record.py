@@ -271,6 +271,8 @@ class Provider:
     issuer_template: str | None = None  # "https://…/{tenantid}/v2.0"
     issuer_claims: Pairs = ()  # (template variable, claim)
     issuer_aliases: tuple[str, ...] = ()
+    # the ID token's claim that names the user's organisation, set by the provider and never by the user or its operator
+    organization_claim: str | None = None
     refresh_endpoint: str | None = None  # None: token_endpoint
     revocation_endpoint: str | None = None
     introspection_endpoint: str | None = None

@@ -7,21 +7,23 @@ from typing import Any
 
 from grantkeeper.errors import OAuthError
 from grantkeeper.model import Client, Profile, User
+from grantkeeper.providers.record import Provider
 
 
 def require_admitted(
-    client: Client, *, user: User | None, profile: Profile, id_claims: Mapping[str, Any] | None
+    client: Client, *, user: User | None, provider: Provider, profile: Profile, id_claims: Mapping[str, Any] | None
 ) -> None:
     """
     Apply the client's policy to somebody the provider has vouched for.
 
     `open` admits everybody, `invited` who has an account here already, `domains` whose verified e-mail domain or
-    organisation is listed, at every sign-in and not only at the first. An organisation is the provider's own claim:
-    `hd` of Google, `tid` of Microsoft. An e-mail address admits only by its domain and only when verified; it is never
-    a key.
+    organisation is listed, at every sign-in and not only at the first. An organisation is what the claim says that the
+    provider's record names for it, `hd` of Google and `tid` of Microsoft: elsewhere such a claim may be anything the
+    user wrote himself. An e-mail address admits only by its domain and only when verified; it is never a key.
 
     Args:
         user: Who owns the identity; None at a first sign-in.
+        provider: Who vouches.
         profile: As the provider's record reads it.
         id_claims: The validated ID token, where there is one.
 
@@ -32,12 +34,13 @@ def require_admitted(
         raise OAuthError("access_denied", "This account is suspended.", reason="user_suspended")
     if client.sign_up == "invited" and user is None:
         raise OAuthError("access_denied", "This application is by invitation only.", reason="not_invited")
-    if client.sign_up == "domains" and not _belongs(client.sign_up_domains, profile, id_claims or {}):
+    if client.sign_up == "domains" and not _belongs(client.sign_up_domains, provider, profile, id_claims or {}):
         raise OAuthError("access_denied", "This application is for members only.", reason="domain_not_listed")
 
 
-def _belongs(listed: tuple[str, ...], profile: Profile, claims: Mapping[str, Any]) -> bool:
-    if any(isinstance(claims.get(name), str) and claims[name] in listed for name in ("hd", "tid")):
+def _belongs(listed: tuple[str, ...], provider: Provider, profile: Profile, claims: Mapping[str, Any]) -> bool:
+    organization = claims.get(provider.organization_claim or "")
+    if isinstance(organization, str) and organization in listed:
         return True
     if not profile.email_verified or profile.email is None:
         return False

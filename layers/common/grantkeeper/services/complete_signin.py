@@ -80,12 +80,12 @@ def complete_signin(
     user = None if known is None else users.get(known.sub)
     if known is not None and user is None:
         raise OAuthError("access_denied", "This account is gone.", reason="user_gone")
-    require_admitted(client, user=user, profile=profile, id_claims=tokens.id_claims)
+    require_admitted(client, user=user, provider=provider, profile=profile, id_claims=tokens.id_claims)
 
     event = _event(request, now=now, request_id=request_id)
     if user is None:
         user = _provision(profile, identity_issuer, subject, provider=provider, users=users, event=event, now=now)
-        require_admitted(client, user=user, profile=profile, id_claims=tokens.id_claims)
+        require_admitted(client, user=user, provider=provider, profile=profile, id_claims=tokens.id_claims)
     else:
         user = _brought_up_to_date(user, profile, users=users, event=event, now=now)
     code = _issue_code(request, client=client, user=user, auth_time=auth_time, codes=codes, now=now)
