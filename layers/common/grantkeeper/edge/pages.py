@@ -16,23 +16,29 @@ from html import escape
 
 from grantkeeper.edge.http import Response
 
+# Text has a contrast of at least 4.5:1 to what is behind it, the edge of what can be pressed 3:1 (WCAG 1.4.3, 1.4.11).
 _STYLE = """
 :root{color-scheme:light dark;
---ground:#f4f5f7;--card:#fff;--text:#17191c;--soft:#5b626d;--line:#c9ced6;--accent:#1f5fbf}
+--ground:#f4f5f7;--card:#fff;--text:#17191c;--soft:#5b626d;--line:#dde1e7;--edge:#868e9a;--accent:#1f5fbf;
+--over:#eff4fb}
 @media (prefers-color-scheme:dark){
-:root{--ground:#121417;--card:#1c1f24;--text:#eceef1;--soft:#a3abb6;--line:#3b424d;--accent:#8ab4f8}}
+:root{--ground:#121417;--card:#1c1f24;--text:#eceef1;--soft:#a3abb6;--line:#31373f;--edge:#747d8a;--accent:#8ab4f8;
+--over:#252c37}}
 *{box-sizing:border-box}
-body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1.5rem;
+body{margin:0;min-height:100vh;min-height:100dvh;display:grid;place-items:center;padding:clamp(.75rem,5vw,1.5rem);
 background:var(--ground);color:var(--text);font:1rem/1.5 system-ui,sans-serif}
-main{width:100%;max-width:24rem;padding:2rem;background:var(--card);border:1px solid var(--line);border-radius:.75rem}
-h1{margin:0 0 .5rem;font-size:1.35rem;line-height:1.3;overflow-wrap:anywhere}
-p{margin:.5rem 0;color:var(--soft);overflow-wrap:anywhere}
+main{width:100%;max-width:26rem;padding:clamp(1.25rem,7vw,2.25rem);background:var(--card);
+border:1px solid var(--line);border-radius:.75rem;box-shadow:0 1px 2px #0000000f,0 .5rem 1.5rem #0000000f}
+h1{margin:0 0 .5rem;font-size:1.4rem;line-height:1.3;overflow-wrap:anywhere;text-wrap:balance}
+p{margin:.5rem 0 0;overflow-wrap:anywhere;text-wrap:pretty}
+p.soft{color:var(--soft)}
 ul{list-style:none;margin:1.5rem 0 0;padding:0;display:grid;gap:.75rem}
-a{display:block;padding:.75rem 1rem;border:1px solid var(--line);border-radius:.5rem;
-color:inherit;text-decoration:none;text-align:center;font-weight:600}
-a:hover{border-color:var(--accent)}
+a{display:block;padding:.75rem 1rem;border:1px solid var(--edge);border-radius:.5rem;
+color:inherit;text-decoration:none;text-align:center;font-weight:600;overflow-wrap:anywhere}
+a:hover{border-color:var(--accent);background:var(--over)}
 a:focus-visible{outline:3px solid var(--accent);outline-offset:2px}
-code{font-family:ui-monospace,monospace;font-size:.85rem}
+footer{margin-top:1.5rem;padding-top:1rem;border-top:1px solid var(--line);color:var(--soft);font-size:.875rem}
+code{display:block;font:.8125rem/1.5 ui-monospace,monospace;overflow-wrap:anywhere;user-select:all}
 """
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 CONTENT_SECURITY_POLICY = (
@@ -53,8 +59,10 @@ def chooser_page(client_name: str, choices: Iterable[Choice]) -> Response:
     items = "".join(
         f'<li><a href="{escape(choice.url)}">Continue with {escape(choice.display_name)}</a></li>' for choice in choices
     )
-    body = f"<h1>Sign in to {escape(client_name)}</h1><p>Choose the account to sign in with.</p><ul>{items}</ul>"
-    return _page("Sign in", body)
+    title = f"Sign in to {client_name}"
+    return _page(
+        title, f'<h1>{escape(title)}</h1><p class="soft">Choose the account to sign in with.</p><ul>{items}</ul>'
+    )
 
 
 def error_page(detail: str, *, status: int = 400, title: str = "That did not work", request_id: str = "") -> Response:
@@ -65,10 +73,12 @@ def error_page(detail: str, *, status: int = 400, title: str = "That did not wor
         detail: One safe sentence; shown escaped.
         request_id: For the person who asks for help.
     """
-    reference = f"<p>Reference: <code>{escape(request_id)}</code></p>" if request_id else ""
+    reference = (
+        f"<footer>Reference, if you ask for help: <code>{escape(request_id)}</code></footer>" if request_id else ""
+    )
     body = (
         f"<h1>{escape(title)}</h1><p>{escape(detail)}</p>"
-        f"<p>Go back to the application and start again. You can close this page.</p>{reference}"
+        f'<p class="soft">Go back to the application and start again. You can close this page.</p>{reference}'
     )
     return _page(title, body, status=status)
 
