@@ -51,8 +51,17 @@ def refused_in_body(request: ProfileRequest, http: HttpResponse, provider: Provi
 
     A code that the record does not list as dead says nothing of the token: a missing scope, for one.
     """
+    return _failure_in_body(request, http, provider) == "dead"
+
+
+def trouble_in_body(request: ProfileRequest, http: HttpResponse, provider: Provider) -> bool:
+    """Tell whether a 200 of such a provider says that it cannot answer now: then it says nothing of the token."""
+    return _failure_in_body(request, http, provider) == "transient"
+
+
+def _failure_in_body(request: ProfileRequest, http: HttpResponse, provider: Provider) -> str | None:
     if request.success_pointer is None or http.status != 200:
-        return False
+        return None
     if lookup(lenient_object(http.body), request.success_pointer) is True:
-        return False
-    return failure(http, provider=provider, now=0).kind == "dead"
+        return None
+    return failure(http, provider=provider, now=0).kind

@@ -10,7 +10,7 @@ from grantkeeper.model import Profile
 from grantkeeper.oauth.answers import parse_answer, strict_value
 from grantkeeper.oauth.failure import retry_after_seconds
 from grantkeeper.oauth.profile import resolve_profile, sources_needed
-from grantkeeper.oauth.profile_request import profile_request, refused_in_body
+from grantkeeper.oauth.profile_request import profile_request, refused_in_body, trouble_in_body
 from grantkeeper.oauth.token_response import token_names
 from grantkeeper.ports import HttpRequest, ProviderHttp
 from grantkeeper.providers.record import ProfileRequest, Provider
@@ -95,7 +95,8 @@ def _ask(sent: HttpRequest, request: ProfileRequest, provider: Provider, provide
     response = provider_http.send(sent, budget=BUDGET)
     if response.status == 401 or refused_in_body(request, response, provider):
         raise TokenResponseRejected("The provider does not know the token it issued.", reason="token_refused")
-    if response.status in (408, 429) or response.status >= 500:
+    failing = response.status in (408, 429) or response.status >= 500
+    if failing or trouble_in_body(request, response, provider):
         retry_after = retry_after_seconds(response.headers.get("retry-after"))
         raise ProviderUnavailable("The provider could not say whose account this is.", retry_after=retry_after)
     return strict_value(response.body) if response.status == 200 else None

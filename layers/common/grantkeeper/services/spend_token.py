@@ -16,7 +16,7 @@ from typing import Literal
 from grantkeeper.errors import ProviderUnavailable, TokenResponseRejected
 from grantkeeper.model import Grant, Reason, TokenSet
 from grantkeeper.oauth.endpoints import resolve
-from grantkeeper.oauth.profile_request import profile_request, refused_in_body
+from grantkeeper.oauth.profile_request import profile_request, refused_in_body, trouble_in_body
 from grantkeeper.oauth.token_request import refresh_request
 from grantkeeper.oauth.token_response import failure, granted, sealable
 from grantkeeper.ports import HttpRequest, HttpResponse
@@ -122,7 +122,7 @@ def probing(
         now = run.clock()
         if http.status == 401 or refused_in_body(probe, http, provider):
             return Refused("dead", reason="credentials_rejected")
-        if http.status == 429 or http.status >= 500:
+        if http.status == 429 or http.status >= 500 or trouble_in_body(probe, http, provider):
             return Refused("transient", retry_after=failure(http, provider=provider, now=now).retry_after)
         return Answered(plaintext, now)
 
