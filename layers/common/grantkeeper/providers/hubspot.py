@@ -74,7 +74,10 @@ HUBSPOT = Provider(
         id_template="{info#/hub_id}:{info#/user_id}",  # a person in a portal
         map={"email": ("info#/user",), "name": ("info#/hub_domain",)},
     ),
-    errors=(ErrorRule("dead", error="BAD_REFRESH_TOKEN", reason="revoked_by_user"),),
+    errors=(
+        ErrorRule("dead", error="BAD_REFRESH_TOKEN", reason="revoked_by_user"),
+        ErrorRule("config", error="BAD_CLIENT_ID"),  # also said of a wrong secret
+    ),
     registration_url="https://app.hubspot.com/l/developer-overview",
     sources=(
         Source(
@@ -86,8 +89,8 @@ HUBSPOT = Provider(
             "https://developers.hubspot.com/docs/api-reference/legacy/authentication/manage-oauth-tokens",
             "2026-11-21",
             status="unverified",
-            note="1800 seconds; the move from v1 to v3; BAD_REFRESH_TOKEN; members of the token's information; scope "
-            "names; manual_url",
+            note="1800 seconds; the move from v1 to v3; BAD_REFRESH_TOKEN and BAD_CLIENT_ID; members of the token's "
+            "information; scope names; manual_url",
         ),
     ),
 )
