@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from grantkeeper.edge.http import App, json_response, parse_event, strict_json_object
-from grantkeeper.errors import BadRequest, NotFound
+from grantkeeper.errors import BadRequest, NotFound, StoreUnavailable
 from tests.support.functions import CONTEXT, http_event
 
 ROUTE = "GET /v1/connections/{id}"
@@ -81,3 +81,17 @@ def test_w18_a_repeated_form_field_is_not_named_back():
 
     assert answer["statusCode"] == 400
     assert "evil" not in json.dumps(answer)
+
+
+def test_w18_trouble_with_the_store_says_nothing_of_our_account():
+    """`AccessDeniedException` is for the log; the caller learns that it may try again."""
+    app = App()
+
+    @app.route("GET /health")
+    def fail(_: Any) -> Any:
+        raise StoreUnavailable("The store refused the call.", code="AccessDeniedException", retry_after=2)
+
+    answer = app(http_event("GET /health"), CONTEXT)
+
+    assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "2")
+    assert "AccessDenied" not in json.dumps(answer)

@@ -32,6 +32,8 @@ PROBLEM_BASE = "https://grantkeeper.dev/problems/"
 
 _PATH_PARAMETER = re.compile(r"\{([a-z_]+)\}")
 
+_UNTOLD = frozenset({"code"})  # AWS's word for what went wrong: for the log, not for strangers
+
 SECURITY_HEADERS: Mapping[str, str] = {
     "strict-transport-security": "max-age=31536000; includeSubDomains",
     "x-content-type-options": "nosniff",
@@ -240,7 +242,7 @@ def problem(error: GrantkeeperError, request: Request | None) -> Response:
             body["detail"] = error.detail
         if request is not None and request.request_id:
             body["instance"] = f"urn:request:{request.request_id}"
-        body |= {k: v for k, v in error.extensions.items() if v is not None and k not in body}
+        body |= {k: v for k, v in error.extensions.items() if v is not None and k not in body and k not in _UNTOLD}
         if error.status == 401:
             headers["www-authenticate"] = 'Bearer realm="grantkeeper"'
         content_type = "application/problem+json"
