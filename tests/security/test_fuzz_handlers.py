@@ -13,6 +13,7 @@ import base64
 import json
 import os
 import time
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote_plus, urlencode, urlsplit
@@ -186,6 +187,15 @@ class World:
 
     def _v1_connections__id__token(self, _: str) -> dict[str, Any]:
         return {**self._v1_connections__id(""), "query": {"token": "main", "min_ttl": "60"}}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _metrics() -> Iterator[None]:
+    """Where the template says metrics go, for those that the requests bring about."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Grantkeeper")
+        patch.setenv("POWERTOOLS_SERVICE_NAME", "grantkeeper")
+        yield
 
 
 @pytest.fixture(scope="module")
