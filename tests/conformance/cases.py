@@ -22,24 +22,21 @@ def records() -> dict[str, Provider]:
     return {provider.id: provider for provider in found if provider.protocol != "api_key"}
 
 
-def dialects(which: str = "all") -> list[str]:
+def dialects(which: str = "connect") -> list[str]:
     """
     Keys of the dialects whose record is in the catalogue.
 
     Args:
-        which: `all`, or those that `refresh`, are `dated` (say when a token ends), `signin` users or can be `revoked`.
+        which: Those that `connect`; of these, those that `refresh` or can be `revoked`; or those that `signin`.
     """
 
     def chosen(dialect: type[Vendor]) -> bool:
-        match which:
-            case "refresh":
-                return dialect.refresh_token != "never"
-            case "signin":
-                return bool(records()[dialect.record_id].signin_scopes)
-            case "revoked":
-                return dialect.revocable
-            case _:
-                return True
+        record = records()[dialect.record_id]
+        if which == "signin":
+            return bool(record.signin_scopes)
+        if which == "refresh" and dialect.refresh_token == "never":
+            return False
+        return bool(record.services) and (dialect.revocable or which != "revoked")
 
     return [key for key, dialect in DIALECTS.items() if dialect.record_id in records() and chosen(dialect)]
 

@@ -34,6 +34,7 @@ class Facts:
     jwks_url: ClassVar[str] = ""
     callback_extra: ClassVar[Pairs] = ()  # what comes back beside code and state
     longest_state: ClassVar[int] = 2048
+    tells_denial: ClassVar[bool] = True  # the fact sheet says how a user's no comes back
 
     # --- token endpoint ---
     token_url: ClassVar[str]
@@ -43,9 +44,11 @@ class Facts:
     refresh_needs: ClassVar[frozenset[str]] = frozenset()  # fields beside the token, e.g. redirect_uri
     token_type: ClassVar[str] = "Bearer"
     response_separator: ClassVar[str] = " "
+    answers_scope: ClassVar[bool] = True
     lifetime: ClassVar[int | None] = 3600  # seconds; None: the answer does not say
 
     # --- refresh ---
+    probed: ClassVar[bool] = True  # whose token it is can be asked with nothing but the token
     refresh_token: ClassVar[Literal["never", "kept", "echoed", "rotated"]] = "kept"
     previous: ClassVar[Literal["valid", "grace", "dead"]] = "valid"
     grace: ClassVar[int] = 0
@@ -54,8 +57,7 @@ class Facts:
     # --- revocation ---
     revocable: ClassVar[bool] = True
     reach: ClassVar[Literal["token", "family", "person"]] = "family"  # what one revocation takes with it
-
-    dead_status: ClassVar[int] = 400
+    spared: ClassVar[frozenset[str]] = frozenset()  # tokens that must not be revoked: they are not one user's alone
 
     # --- what the server keeps ---
     clock: Callable[[], int]
@@ -83,7 +85,7 @@ class Facts:
             made["expires_in"] = self.lifetime
         if refresh is not None:
             made["refresh_token"] = refresh
-        if self.scope_parameter is not None:
+        if self.scope_parameter is not None and self.answers_scope:
             made["scope"] = self.response_separator.join(self.shown_scopes(family.scopes))
         return made
 

@@ -204,6 +204,21 @@ class Vendor(ConsentPage):
         """The user removes our application in the vendor's settings."""
         self.grants.end_person(person)
 
+    def revoke(self, call: Call) -> HttpResponse:
+        """RFC 7009 section 2: a token of either kind in a form, and the client's own credentials."""
+        form = call.form()
+        if not self.authenticate(call, form):
+            return self.bad_client()
+        token = form.get("token", "")
+        family = self.grants.by_token(token)
+        if family is not None:
+            self.end(family, token)
+        return self.revoked()
+
+    def revoked(self) -> HttpResponse:
+        """What a revocation is answered with."""
+        return answer({})
+
     def end(self, family: Family, token: str) -> None:
         """Revoke as far as this vendor's revocation reaches."""
         if self.reach == "person":

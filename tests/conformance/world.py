@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from grantkeeper.api_key_format import new_api_key
 from grantkeeper.model import ApiKey, Connection, Grant
@@ -134,7 +134,10 @@ class World:
         ticket = opened.json["connect_url"].rpartition("/")[2]
         answer = self.function("authorize")("GET /connect/{ticket}", path_parameters={"ticket": ticket})
         assert answer.status == 303, answer.body
-        return answer.location, cookie_jar(*answer.cookies)
+        jar = cookie_jar(*answer.cookies)
+        if answer.location.startswith(f"{self.vendor.redirect_uri}?"):  # OAuth 1.0a fetches a request token first
+            answer = self._callback(dict(parse_qsl(urlsplit(answer.location).query)), jar)
+        return answer.location, jar
 
     def go_sign_in(self) -> tuple[str, dict[str, str]]:
         """The same for a sign-in."""
@@ -144,15 +147,15 @@ class World:
 
     def come_back(self, parameters: Mapping[str, str], jar: Mapping[str, str]) -> dict[str, str]:
         """The vendor's redirect; what the client is told."""
-        answer = self.function("callback")(
-            "GET /oauth2/callback/{provider}",
-            query=parameters,
-            cookies=jar,
-            path_parameters={"provider": self.record.id},
-        )
-        assert answer.status == 303, answer.body
+        answer = self._callback(parameters, jar)
         assert answer.location.startswith(REDIRECT_URI + "?"), answer.location
         return {name: values[0] for name, values in parse_qs(urlsplit(answer.location).query).items()}
+
+    def _callback(self, parameters: Mapping[str, str], jar: Mapping[str, str]) -> Answer:
+        route, provider = "GET /oauth2/callback/{provider}", {"provider": self.record.id}
+        answer = self.function("callback")(route, query=parameters, cookies=jar, path_parameters=provider)
+        assert answer.status == 303, answer.body
+        return answer
 
     def confirm(self, told: Mapping[str, str], *, user: str = "u1") -> str:
         """The client confirms."""
@@ -171,8 +174,11 @@ class World:
         untick: Iterable[str] = (),
         **body: Any,
     ) -> str:
-        """All steps; the connection's id."""
-        url, jar = self.go_connect(service or self.services()[0].id, user=user, **body)
+        """All steps, for the widest access when none is named; the connection's id."""
+        chosen = next(each for each in self.services() if service in (None, each.id))
+        if "scopes" not in body:
+            body.setdefault("access", max(chosen.access, key=lambda level: len(chosen.access[level])))
+        url, jar = self.go_connect(chosen.id, user=user, **body)
         return self.confirm(self.come_back(self.vendor.consent(url, person=person, untick=untick), jar), user=user)
 
     def sign_in(self, person: Person = ALICE) -> dict[str, Any]:
@@ -242,6 +248,16 @@ class World:
         grant = self.wiring.grants.get(connection_id, name)
         assert grant is not None
         return grant
+
+    def served(self, connection_id: str, *, revocable: bool = False) -> dict[str, str]:
+        """The access tokens of a connection by name; `revocable`: without those the vendor spares."""
+        spared = self.vendor.spared if revocable else frozenset()
+        names = [name for name in self.vendor.token_names() if name not in spared]
+        return {name: self.token(connection_id, name).json["access_token"] for name in names}
+
+    def accepted(self, tokens: Mapping[str, str]) -> set[str]:
+        """Names of the tokens that the vendor takes."""
+        return {name for name, token in tokens.items() if self.vendor.accepts(token)}
 
     def untouched(self, connection_id: str) -> bool:
         """Tell whether nothing was held against the connection."""
