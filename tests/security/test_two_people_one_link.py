@@ -145,6 +145,21 @@ def test_c33_a_trip_begun_in_one_browser_is_not_finished_in_another(world, alice
     assert "confirmation=" in world.call_back(answer, browser="mallory's")
 
 
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="docs/security-model.md, 'The link that leaks unopened'")
+def test_c33_known_gap_mallory_comes_back_first_and_lets_alice_land(world, alice, mallory):
+    """
+    Mallory has Alice's link before she opened it, consents with his account, and lures her signed-in browser to the
+    page he was redirected to; her client confirms for her. Nothing that we see tells the two browsers apart: only the
+    client sees both the page that sent her off and the page she lands on.
+    """
+    opened = opens(world, alice)
+    back = world.come_back(world.follow(opened, browser="mallory's"), account=MALLORYS_ACCOUNT)
+
+    confirms(world, back, alice)
+
+    assert accounts_of(world, alice) == set()
+
+
 def test_c32_a_stolen_confirmation_is_of_no_use_without_its_session(world, alice, mallory):
     """Mallory presents Alice's confirmation for a session of his own."""
     hers = world.come_back(world.follow(opens(world, alice)), account=ALICES_ACCOUNT)
