@@ -21,13 +21,16 @@ OUTPUTS = {
     "RequestsTableName": "REQUESTS_TABLE",
     "AuditTableName": "AUDIT_TABLE",
     "VaultKeyArn": "VAULT_KEY_ARN",
+    "TableKeyArn": "TABLE_KEY_ARN",
     "WorkQueueUrl": "WORK_QUEUE_URL",
     "RescueQueueUrl": "RESCUE_QUEUE_URL",
     "EventBusName": "EVENT_BUS_NAME",
     "PublicUrl": "ISSUER",
     "ParameterPrefix": "PARAMETER_PREFIX",
     "DueShards": "DUE_SHARDS",
+    "AuditRetentionDays": "AUDIT_RETENTION_DAYS",
 }
+OPTIONAL = frozenset({"DueShards", "AuditRetentionDays"})
 
 
 @dataclass(slots=True)
@@ -56,7 +59,7 @@ class Stack:
         if self.local:
             env |= local_environment()
         outputs = self.outputs(env)
-        missing = sorted(set(OUTPUTS) - set(outputs) - {"DueShards"})
+        missing = sorted(set(OUTPUTS) - set(outputs) - OPTIONAL)
         if missing:
             raise click.ClickException(f"The stack {self.name} has no output {missing[0]}: is it a Grantkeeper stack?")
         return env | {variable: outputs[name] for name, variable in OUTPUTS.items() if name in outputs}

@@ -182,6 +182,19 @@ def test_second_trip_of_a_finished_session_spends_no_code():
     assert len(world.provider.token_calls) == calls
 
 
+def test_r12_key_trouble_is_counted_where_the_alarm_looks(capsys):
+    """The tokens of a consent cannot be sealed: nothing is kept in clear, and the operator hears of it."""
+    world = World()
+    world.wiring.env["POWERTOOLS_METRICS_NAMESPACE"] = "Grantkeeper"
+    url, jar, _ = world.start_connect()
+    parameters = world.provider.consent(url)
+    world.wiring.aws.kms.disable()
+
+    world.come_back(parameters, jar)
+
+    assert '"KmsRefused":[1.0]' in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("operation", ["get_item", "update_item"])
 def test_store_trouble_leaves_the_trip_for_another_try(operation):
     """503, and the same URL works afterwards: the code was not spent."""

@@ -397,8 +397,9 @@ def test_introspection_has_no_cors(session):
     assert session("OPTIONS /oauth2/introspect", headers=FROM_PAGE).status == 405
 
 
-def test_s28_key_trouble_is_a_503(wiring, session):
-    """With a time to come back, and no tokens."""
+def test_s28_key_trouble_is_a_503(wiring, session, capsys):
+    """With a time to come back, and no tokens; the operator's alarm hears of it."""
+    wiring.env["POWERTOOLS_METRICS_NAMESPACE"] = "Grantkeeper"
     put_code(wiring)
     wiring.aws.kms.disable()
     try:
@@ -409,6 +410,7 @@ def test_s28_key_trouble_is_a_503(wiring, session):
     assert answer.status == 503
     assert answer.headers["retry-after"]
     assert "access_token" not in answer.body
+    assert '"KmsRefused":[1.0]' in capsys.readouterr().out
 
 
 def test_l02_a_bug_is_logged_without_values(wiring, session, caplog):

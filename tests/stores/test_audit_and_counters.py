@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from grantkeeper.errors import StoreUnavailable
+from grantkeeper.ports import BranchKey
+from tests.doubles.aws import memory_wiring
 from tests.stores.records import DAY, NOON, event, race
 
 
@@ -50,6 +52,18 @@ def test_an_entry_is_found_under_its_user_its_connection_and_its_day(world: Any)
     assert world.audit.for_connection("con_1", limit=9) == ([entry], None)
     assert world.audit.day(DAY, limit=9) == ([entry], None)
     assert world.audit.for_user("usr_2", limit=9) == ([], None)
+
+
+@pytest.mark.parametrize(("configured", "days"), [(None, 400), ("30", 30), ("3653", 3653)])
+def test_an_entry_is_kept_as_long_as_the_deployment_says(configured: str | None, days: int) -> None:
+    """Written alone or beside what it tells of."""
+    environment = {} if configured is None else {"AUDIT_RETENTION_DAYS": configured}
+    wiring = memory_wiring(**environment)
+    wiring.audit.record(event("keys.rotated", actor="system:sweeper"))
+    wiring.provider_items.put("google", record=None, registrations=None, disabled=True, audit=event("provider.changed"))
+    wiring.branch_keys.add(BranchKey(0, 1, b"wrapped", created_at=NOON), audit=event("branch_key.created"))
+    kept = [int(item["ttl"]["N"]) - int(item["time"]["N"]) for item in wiring.aws.dynamodb.dump("audit")]
+    assert kept == [days * 86_400] * 3
 
 
 def test_an_entry_of_nobody_stands_under_its_day(world: Any) -> None:

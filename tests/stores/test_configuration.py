@@ -11,7 +11,7 @@ from grantkeeper.model import ProviderCredentials
 from grantkeeper.stores.credentials import RegisteredCredentials
 from grantkeeper.stores.providers import DynamoProviders
 from grantkeeper.stores.secrets import SsmSecrets
-from tests.doubles.aws import InMemorySsm
+from tests.doubles.aws import InMemorySsm, memory_wiring
 from tests.stores.records import DAY, NOON, event
 
 REGISTRATIONS = [
@@ -130,6 +130,14 @@ def test_a_secret_that_is_put_is_read_back_at_once() -> None:
     assert secrets.get("/gk/a") == "two"
     ((_, request),) = [call for call in ssm.faults.calls if call[0] == "put_parameter"]
     assert request["Type"] == "SecureString"
+
+
+def test_a_secret_is_written_under_the_key_that_the_roles_may_use() -> None:
+    """They open nothing that the account's default key encrypts."""
+    wiring = memory_wiring(TABLE_KEY_ARN="arn:aws:kms:eu-west-1:111122223333:key/table")
+    wiring.secrets.put("/grantkeeper/stack/providers/google/1", "secret")
+    ((_, request),) = wiring.aws.ssm.faults.calls
+    assert request["KeyId"] == "arn:aws:kms:eu-west-1:111122223333:key/table"
 
 
 # --- credentials ---

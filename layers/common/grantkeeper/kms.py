@@ -64,10 +64,16 @@ class KmsKey:
     disabled or silent; there is no way around it in clear.
     """
 
-    def __init__(self, client: Any, key_arn: str) -> None:
-        """Args: client: a botocore KMS client with timeouts set; key_arn: the VaultKey, never an alias."""
+    def __init__(self, client: Any, key_arn: str, *, on_refusal: Callable[[], None] = lambda: None) -> None:
+        """
+        Args:
+            client: A botocore KMS client with timeouts set.
+            key_arn: The VaultKey, never an alias.
+            on_refusal: Called when KMS refuses or is silent, which is what an alarm watches for; not for damage.
+        """
         self._client = client
         self._key_arn = key_arn
+        self._on_refusal = on_refusal
 
     def data_key(self, context: Mapping[str, str]) -> tuple[bytes, bytes]:
         """Return a new 256-bit data key: (plaintext, wrapped)."""
@@ -107,7 +113,9 @@ class KmsKey:
             code = error.response.get("Error", {}).get("Code", "")
             if code in _DAMAGE:
                 raise unreadable() from error
+            self._on_refusal()
             wait = _RETRY_LATER if code in _OPERATOR else _RETRY_SOON
             raise KeyServiceUnavailable("The key service refused.", retry_after=wait) from error
         except BotoCoreError as error:
+            self._on_refusal()
             raise KeyServiceUnavailable("The key service did not answer.", retry_after=_RETRY_SOON) from error

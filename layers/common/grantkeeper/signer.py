@@ -51,10 +51,23 @@ class KmsSigner:
     """`ports.Signer`. Thread-safe."""
 
     def __init__(
-        self, kms: Any, key_arn: str, signing_keys: SigningKeys, *, clock: Callable[[], float] = time.time
+        self,
+        kms: Any,
+        key_arn: str,
+        signing_keys: SigningKeys,
+        *,
+        clock: Callable[[], float] = time.time,
+        on_refusal: Callable[[], None] = lambda: None,
     ) -> None:
-        """Args: kms: a botocore KMS client; key_arn: the VaultKey; clock: epoch seconds."""
-        self._kms = KmsKey(kms, key_arn)
+        """
+        Args:
+            kms: A botocore KMS client.
+            key_arn: The VaultKey.
+            signing_keys: Where the keys stand.
+            clock: Epoch seconds.
+            on_refusal: As of `KmsKey`.
+        """
+        self._kms = KmsKey(kms, key_arn, on_refusal=on_refusal)
         self._signing_keys = signing_keys
         self._clock = clock
         self._opened = KeyCache(clock=clock)

@@ -25,9 +25,9 @@ from grantkeeper.sealing import BranchWrapping, KmsWrapping
 class KmsSealer:
     """`ports.Sealer`: one GenerateDataKey, and a fresh data key, per seal."""
 
-    def __init__(self, kms: Any, key_arn: str) -> None:
-        """Args: kms: a botocore KMS client; key_arn: the VaultKey."""
-        self._kms = KmsKey(kms, key_arn)
+    def __init__(self, kms: Any, key_arn: str, *, on_refusal: Callable[[], None] = lambda: None) -> None:
+        """Args: kms: a botocore KMS client; key_arn: the VaultKey; on_refusal: as of `KmsKey`."""
+        self._kms = KmsKey(kms, key_arn, on_refusal=on_refusal)
 
     def seal(self, plaintext: bytes, *, binding: Binding) -> bytes:
         """

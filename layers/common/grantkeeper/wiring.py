@@ -9,7 +9,7 @@ pays at start for what it touches and for nothing else.
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -164,7 +164,7 @@ class Wiring:
     def secrets(self) -> ports.Secrets:
         from grantkeeper.stores.secrets import SsmSecrets
 
-        return SsmSecrets(self.aws.ssm)
+        return SsmSecrets(self.aws.ssm, key_arn=self.env.get("TABLE_KEY_ARN"))
 
     @cached_property
     def work_queue(self) -> ports.WorkQueue:
@@ -231,7 +231,7 @@ class Wiring:
     def sealer(self) -> ports.Sealer:
         from grantkeeper.vault import KmsSealer
 
-        return KmsSealer(self.aws.kms, self.env["VAULT_KEY_ARN"])
+        return KmsSealer(self.aws.kms, self.env["VAULT_KEY_ARN"], on_refusal=self._refusals)
 
     @cached_property
     def vault(self) -> ports.Vault:
@@ -243,19 +243,19 @@ class Wiring:
     def branch_keys(self) -> ports.BranchKeys:
         from grantkeeper.stores.branch_keys import DynamoBranchKeys
 
-        return DynamoBranchKeys(self.aws.dynamodb, self._grants, self.env.get("AUDIT_TABLE", ""))
+        return DynamoBranchKeys(self.aws.dynamodb, self._grants, self._audit_if_any)
 
     @cached_property
     def signing_keys(self) -> ports.SigningKeys:
         from grantkeeper.stores.signing_keys import DynamoSigningKeys
 
-        return DynamoSigningKeys(self.aws.dynamodb, self._grants, self.env.get("AUDIT_TABLE", ""))
+        return DynamoSigningKeys(self.aws.dynamodb, self._grants, self._audit_if_any)
 
     @cached_property
     def signer(self) -> ports.Signer:
         from grantkeeper.signer import KmsSigner
 
-        return KmsSigner(self.aws.kms, self.env["VAULT_KEY_ARN"], self.signing_keys)
+        return KmsSigner(self.aws.kms, self.env["VAULT_KEY_ARN"], self.signing_keys, on_refusal=self._refusals)
 
     @cached_property
     def key_set(self) -> ports.KeySet:
@@ -269,6 +269,13 @@ class Wiring:
 
         return KmsKeyMaker(self.aws.kms, self.env["VAULT_KEY_ARN"])
 
+    @property
+    def _refusals(self) -> Callable[[], None]:
+        """For the functions that seal or sign, which count nothing else; the others report the error itself."""
+        from grantkeeper.edge.reports import counting_refusals
+
+        return counting_refusals(self.env)
+
     # --- table names ---
 
     @property
@@ -281,7 +288,14 @@ class Wiring:
 
     @property
     def _audit(self) -> str:
-        return self.env["AUDIT_TABLE"]
+        from grantkeeper.stores.audit_item import RETENTION_DAYS, AuditTableName
+
+        days = int(self.env.get("AUDIT_RETENTION_DAYS") or RETENTION_DAYS)
+        return AuditTableName(self.env["AUDIT_TABLE"], retention_days=days)
+
+    @property
+    def _audit_if_any(self) -> str:
+        return self._audit if "AUDIT_TABLE" in self.env else ""
 
 
 def from_environment(env: Mapping[str, str]) -> Wiring:

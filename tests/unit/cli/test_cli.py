@@ -9,9 +9,10 @@ from click.testing import CliRunner
 
 from cli.clients import check_origin, check_redirect_uri
 from cli.main import cli
-from cli.stack import Stack
+from cli.stack import OUTPUTS, Stack
 from grantkeeper.api_key_format import parse_api_key
 from tests.doubles.aws import memory_wiring
+from tests.infrastructure.template import source
 
 
 @pytest.fixture
@@ -28,6 +29,18 @@ def run(wiring, monkeypatch):
         return CliRunner(mix_stderr=False).invoke(cli, arguments, input=given)
 
     return invoke
+
+
+def test_the_wiring_of_the_command_writes_as_the_functions_do(monkeypatch):
+    """Secrets under the stack's own key, entries for as long as the stack keeps them."""
+    outputs = dict.fromkeys(OUTPUTS, "x") | {"TableKeyArn": "arn:table-key", "AuditRetentionDays": "30"}
+    monkeypatch.setattr(Stack, "outputs", lambda *_: outputs)
+
+    environment = Stack("stack").environment()
+
+    assert environment["TABLE_KEY_ARN"] == "arn:table-key"
+    assert environment["AUDIT_RETENTION_DAYS"] == "30"
+    assert set(OUTPUTS) <= set(source()["Outputs"])
 
 
 def test_the_first_admin_key_is_made_with_aws_credentials(run, wiring):

@@ -26,6 +26,28 @@ _KNOWN: Mapping[str, tuple[str | None, str]] = MappingProxyType(
 )
 
 
+def counting_refusals(env: Mapping[str, str]) -> Callable[[], None]:
+    """
+    Make what counts KMS's refusals in a function that counts nothing else.
+
+    Its metrics are made when there is something to count, so that no cold start pays for them.
+
+    Args:
+        env: Names the metrics; where it names none, nobody watches and nothing is counted.
+    """
+
+    def count() -> None:
+        namespace = env.get("POWERTOOLS_METRICS_NAMESPACE")
+        if namespace:
+            from aws_lambda_powertools import Metrics  # noqa: PLC0415 - see above
+
+            metrics = Metrics(namespace=namespace, service=env.get("POWERTOOLS_SERVICE_NAME"))
+            metrics.add_metric(name="KmsRefused", unit="Count", value=1)
+            metrics.flush_metrics()
+
+    return count
+
+
 class _Log(Protocol):
     def info(self, msg: object, *args: object, extra: Any = None) -> None: ...
     def warning(self, msg: object, *args: object, extra: Any = None) -> None: ...

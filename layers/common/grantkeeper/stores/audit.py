@@ -31,7 +31,7 @@ class DynamoAuditTrail:
 
     def record(self, event: AuditEvent) -> None:
         """Write an entry that stands alone. Writing one again, with the same id and time, changes nothing."""
-        for item in audit_items(event):
+        for item in audit_items(event, table=self._table.name):
             try:
                 self._table.put(item, condition=NEW)
             except ConditionFailed:

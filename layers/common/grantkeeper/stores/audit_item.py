@@ -11,28 +11,49 @@ spend a refresh token finds with one read whether the trail knows a later genera
 from __future__ import annotations
 
 import time as clock
+from typing import Self
 
 from grantkeeper.model import AuditEvent
 from grantkeeper.stores.items import Item, from_item, to_item
 from grantkeeper.stores.keys import shard_of
 from grantkeeper.stores.table import Table, key_item
 
-RETENTION = 400 * 86400  # seconds an entry is kept: thirteen months
+RETENTION_DAYS = 400  # an entry is kept unless the deployment says otherwise: thirteen months
+DAY = 86_400
 DAY_SHARDS = 4
 GENERATION_ACTIONS = frozenset({"grant.refreshed", "grant.replaced"})  # made from the stream, one per generation
 
 _NEW = "attribute_not_exists(#pk)"
 
 
+class AuditTableName(str):
+    """
+    The name of the audit table, and how many days its entries are kept.
+
+    A name, so that whoever writes entries beside its own table passes on one argument and not two.
+    """
+
+    __slots__ = ("retention_days",)
+
+    retention_days: int
+
+    def __new__(cls, name: str, *, retention_days: int = RETENTION_DAYS) -> Self:
+        """Args: name: of the table; retention_days: how long an entry written there is kept."""
+        made = super().__new__(cls, name)
+        made.retention_days = retention_days
+        return made
+
+
 def audit_writes(table: Table, event: AuditEvent) -> list[Item]:
     """Parts of a transaction that add an entry; they can only add, never change one."""
-    return [table.to_put(item, condition=_NEW) for item in audit_items(event)]
+    return [table.to_put(item, condition=_NEW) for item in audit_items(event, table=table.name)]
 
 
-def audit_items(event: AuditEvent) -> list[Item]:
-    """The entry, first the item that the indexes show."""
+def audit_items(event: AuditEvent, *, table: str = "") -> list[Item]:
+    """The entry, first the item that the indexes show; kept as long as the table's name says."""
+    days = table.retention_days if isinstance(table, AuditTableName) else RETENTION_DAYS
     sort_key = f"{event.time:010d}#{event.id}"
-    body = to_item(event) | {"ttl": {"N": str(event.time + RETENTION)}}
+    body = to_item(event) | {"ttl": {"N": str(event.time + days * DAY)}}
     indexed = {"day_pk": {"S": day_partition(event)}, "day_sk": {"S": sort_key}}
     if event.actor.startswith(("user:", "key:")):
         indexed |= {"actor_pk": {"S": f"A#{event.actor}"}, "actor_sk": {"S": sort_key}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from grantkeeper.errors import StoreUnavailable
 from grantkeeper.stores.retrying import call
@@ -19,8 +19,16 @@ STALE = 3600  # seconds a secret may still be used when it cannot be read again
 class SsmSecrets:
     """`ports.Secrets`: remembered for 5 minutes, so that a rotated secret is taken up without a deployment."""
 
-    def __init__(self, client: SSMClient, *, clock: Callable[[], float] = time.time) -> None:
-        """Args: clock: epoch seconds; wall time, since a frozen environment's other clocks stand still."""
+    def __init__(
+        self, client: SSMClient, *, key_arn: str | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        """
+        Args:
+            client: Of Parameter Store.
+            key_arn: The TableKey, for writing: roles may open nothing else. None: the account's default key.
+            clock: Epoch seconds; wall time, since a frozen environment's other clocks stand still.
+        """
+        self._key: dict[str, Any] = {"KeyId": key_arn} if key_arn else {}
         self._client = client
         self._clock = clock
         self._known: dict[str, tuple[float, str]] = {}
@@ -46,6 +54,6 @@ class SsmSecrets:
         return value
 
     def put(self, parameter: str, value: str) -> None:
-        """Create or replace a SecureString."""
-        call(self._client.put_parameter, Name=parameter, Value=value, Type="SecureString", Overwrite=True)
+        """Create or replace a SecureString, under our own key."""
+        call(self._client.put_parameter, Name=parameter, Value=value, Type="SecureString", Overwrite=True, **self._key)
         self._known.pop(parameter, None)
