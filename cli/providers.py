@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,37 @@ def configure(
         "services": [service.id for service in provider.services],
     }
     show(shown, as_json=as_json)
+
+
+@providers.command("check")
+@click.argument("provider_id", required=False)
+@click.option("--offline", is_flag=True, help="Ask no provider for its discovery document.")
+@click.option("--built-in", is_flag=True, help="The records as shipped, without a stack.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def check_providers(stack: Stack, *, provider_id: str | None, offline: bool, built_in: bool, as_json: bool) -> None:
+    """Verify records: sound, in agreement with the provider's discovery document, and able to redirect to us."""
+    from cli.provider_check import check
+    from grantkeeper.providers.catalog import Catalog
+    from grantkeeper.wiring import from_environment
+
+    wiring = from_environment({}) if built_in else stack.wiring
+    catalog = Catalog() if built_in else wiring.catalog
+    hidden = set() if wiring.local else {"demo"}  # for the local run only
+    wanted = [provider_id] if provider_id else [each for each in catalog.ids() if each not in hidden]
+    findings = [
+        check(
+            each,
+            catalog=catalog,
+            http=None if offline else wiring.provider_http,
+            our_issuer=None if built_in else wiring.issuer,
+        )
+        for each in wanted
+    ]
+    rows = [asdict(finding) | {"wrong": "wrong" if finding.wrong else ""} for finding in findings]
+    show_list(rows, as_json=as_json, empty="No providers.")
+    if any(finding.wrong for finding in findings):
+        raise click.exceptions.Exit(1)
 
 
 def _record_fields(stack: Stack, *, record: Path | None, issuer: str | None) -> dict[str, Any]:

@@ -138,10 +138,13 @@ class Catalog:
                 return provider, service
         raise UnknownService("There is no such service.")
 
+    def ids(self) -> Sequence[str]:
+        """Every id there is a record for, sound or not."""
+        return sorted({*BUILT_IN, *self._overrides})
+
     def all(self) -> Sequence[Provider]:
         """Every usable provider, by id. A record that is not sound is left out; `get` says what is wrong with it."""
-        ids = sorted({*BUILT_IN, *self._overrides})
-        return [provider for provider_id in ids if (provider := self._usable(provider_id)) is not None]
+        return [provider for provider_id in self.ids() if (provider := self._usable(provider_id)) is not None]
 
     def signin(self) -> Sequence[Provider]:
         """The providers that can sign users in, by id."""
