@@ -381,6 +381,16 @@ def test_a_grant_declared_dead_that_answers_after_all_is_alive_with_its_connecti
     assert (world.grants.get("con_1").status, mirror.status, mirror.reason) == ("active", "active", None)
 
 
+def test_f15_and_its_connection_follows_also_when_the_acknowledgement_was_lost(world: Any) -> None:
+    """The second try of the save does not hear what the first one replaced."""
+    connected(world)
+    current = world.grants.get("con_1")
+    world.grants.mark_needs_reauth(current, "rotation_outcome_unknown", now=NOON, audit=event())
+    world.aws.dynamodb.faults.retry_silently("put_item")
+    assert world.grants.save(successor(current)).outcome == "saved"
+    assert world.connections.get("con_1").status == "active"
+
+
 def test_a_rejected_generation_is_noted_while_it_is_current(world: Any) -> None:
     """However often it is reported; a report for an older one is nothing."""
     connected(world)

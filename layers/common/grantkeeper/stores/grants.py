@@ -114,7 +114,10 @@ class DynamoGrants:
                 budget=SAVE_BUDGET,
             )
         except ConditionFailed as failure:
-            return _not_written(failure.item, successor)
+            found = _not_written(failure.item, successor)
+            if found.outcome == "saved":  # what our first try replaced is not known
+                self._mirror_recovery(successor)
+            return found
         if _is(replaced, "status", {"S": "needs_reauth"}):
             self._mirror_recovery(successor)
         return Saved("saved", successor)
