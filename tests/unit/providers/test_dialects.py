@@ -6,11 +6,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from grantkeeper.errors import TokenResponseRejected
+from grantkeeper.errors import InvalidProviderRecord, TokenResponseRejected
 from grantkeeper.model import ProviderCredentials, TokenSet
 from grantkeeper.oauth.authorization import authorization_url
 from grantkeeper.oauth.endpoints import resolve
 from grantkeeper.oauth.failure import failure
+from grantkeeper.oauth.profile_request import profile_request
+from grantkeeper.oauth.scopes import scope_parameters
 from grantkeeper.oauth.token_request import code_request, refresh_request, revocation_request
 from grantkeeper.oauth.token_response import granted, normalise_scopes, sealable, token_set
 from grantkeeper.ports import HttpResponse
@@ -471,3 +473,98 @@ def test_notions_account_is_in_the_token_response_and_outlives_a_refresh():
 def test_answers_mean_what_each_provider_means_by_them(provider_id, status, body, kind):
     """Codes at their own places, plain text, statuses that are not 400."""
     assert failure(answered(provider_id, body, status), provider=record(provider_id), now=NOW).kind == kind
+
+
+# --- dialects no shipped record has ---
+
+
+def own(**fields):
+    mapping = {
+        "protocol": "oauth2",
+        "authorization_endpoint": "https://acme.example/authorize",
+        "token_endpoint": "https://acme.example/token",
+        "services": [{"id": "acme", "display_name": "Acme", "access": {"read": ["a"]}}],
+    }
+    return Catalog({"acme": mapping | fields}).get("acme")
+
+
+def test_an_api_that_wants_the_token_in_the_query_gets_it_there():
+    """Escaped, under the name it reads, and in no header."""
+    request = {"name": "me", "url": "https://acme.example/me?v=1", "auth": "query", "token_parameter": "key"}
+    provider = own(profile={"requests": [request], "map": {"provider_user_id": ["me#/id"]}})
+
+    sent = profile_request(provider.profile.requests[0], "a&b", {})
+
+    assert sent.url == "https://acme.example/me?v=1&key=a%26b"
+    assert "authorization" not in dict(sent.headers)
+
+
+def test_a_lifetime_that_must_be_asked_for_is_asked_for():
+    """Zendesk: `expires_in` in both token calls."""
+    provider = own(code_params={"expires_in": "1800"}, refresh_params={"expires_in": "1800"})
+    us = credentials(provider)
+
+    assert form(code_request(provider, us, code="c", redirect_uri=CALLBACK))["expires_in"] == "1800"
+    assert form(refresh_request(provider, us, refresh_token="r"))["expires_in"] == "1800"
+
+
+def test_optional_scopes_travel_in_their_own_parameter():
+    """HubSpot."""
+    assert scope_parameters(record("hubspot"), ("oauth", "optional:tickets", "crm.lists.read")) == {
+        "scope": "oauth crm.lists.read",
+        "optional_scope": "tickets",
+    }
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://{metadata#/host}/me",
+        "https://{metadata#/host}.acme.example/me",
+        "https://api.acme.example{metadata#/path}",
+        "https://{token}.acme.example/",
+        "{metadata#/url}/me",
+    ],
+)
+def test_o06_an_answer_never_chooses_the_host_that_gets_the_token(url):
+    """A place stands behind the host."""
+    with pytest.raises(InvalidProviderRecord):
+        own(profile={"requests": [{"name": "me", "url": url}], "map": {"provider_user_id": ["me#/id"]}})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("profile", {"requests": [{"name": "metadata", "url": "https://acme.example/"}]}),
+        ("profile", {"requests": [{"name": "a", "url": "https://acme.example/{b#/c}"}]}),
+        ("profile", {"requests": [{"name": "a", "url": "https://acme.example/", "body": "{}"}]}),
+        ("profile", {"requests": [{"name": "a", "url": "https://acme.example/", "method": "POST", "body": "{"}]}),
+        ("profile", {"avatar": {"kind": "computed"}}),
+        ("profile", {"avatar": {"kind": "computed", "template": "https://cdn.example/{nobody#/id}"}}),
+        ("revocation", {"tokens": ["bot"]}),
+        ("revocation", {"success_pointer": "ok"}),
+        ("token_response", {"tokens": [{"scope_prefix": "user:"}]}),
+        ("token_response", {"more_error_pointers": ["code"]}),
+        ("oauth1", {"request_token_endpoint": "https://acme.example/request"}),
+        ("authorization_params", {"user_scope": "x"}),
+        ("registration_url", "javascript:alert(1)"),
+    ],
+)
+def test_new_fields_are_checked_like_the_old(field, value):
+    """The message names the field."""
+    more = (
+        {"scope": {"extra": [{"parameter": "user_scope", "prefix": "u:"}]}} if field == "authorization_params" else {}
+    )
+    with pytest.raises(InvalidProviderRecord) as caught:
+        own(**{field: value}, **more)
+    assert caught.value.extensions["field"].startswith(field)
+
+
+def test_oauth_1_is_a_protocol_with_a_rule():
+    """One does not go without the other, and signs nobody in."""
+    rule = {"request_token_endpoint": "https://acme.example/request"}
+    assert own(protocol="oauth1", oauth1=rule).oauth1.signature_method == "HMAC-SHA1"
+    with pytest.raises(InvalidProviderRecord):
+        own(protocol="oauth1")
+    with pytest.raises(InvalidProviderRecord):
+        own(protocol="oauth1", oauth1=rule, signin_scopes=["a"])

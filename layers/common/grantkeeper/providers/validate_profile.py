@@ -43,11 +43,21 @@ def check_profile(provider: Provider) -> None:
 def _check_request(request: ProfileRequest, sources: set[str], place: str) -> None:
     if request.name in TAKEN:
         refuse(f"{place}.name", "The name is taken.")
+    if _host_from_answers(request.url):
+        refuse(f"{place}.url", "An answer cannot choose the host that gets the token.")
     for used in places_in(request.url):
         _check_place(used, sources, f"{place}.url")
     check_pointer(request.success_pointer, f"{place}.success_pointer")
     if request.body is not None and (request.method != "POST" or not _is_json(request.body)):
         refuse(f"{place}.body", "JSON is expected, with POST.")
+
+
+def _host_from_answers(url: str) -> bool:
+    """Tell whether a place or the token stands in scheme or host; an endpoint variable there has its own pattern."""
+    return any(
+        url.count("/", 0, match.start()) < 3 and ("#" in match[1] or match[1] == "token")
+        for match in PLACEHOLDER.finditer(url)
+    )
 
 
 def _check_avatar(rule: AvatarRule, sources: set[str]) -> None:

@@ -3,6 +3,7 @@ The provider sends the browser back.
 
     read the trip (nothing consumed) → its provider's own path → its own browser
         → the answer's parameters → redeem the trip: one winner → redeem the code → sign-in or connect
+                                                               └─ OAuth 1.0a, first visit: on to the consent page
 
 Until the browser has proved to be the one that left, nothing is consumed, so
 a link preview, a stranger with the URL or a second browser can spoil nothing.
@@ -61,7 +62,8 @@ def complete_callback(
         now: Epoch seconds.
 
     Returns:
-        Where to send the browser: the client's redirect_uri, with what it waits for or with an error.
+        Where to send the browser: the client's redirect_uri, with what it waits for or with an error; on the first
+        visit of a flow that needs a call before its consent page, that page.
 
     Raises:
         AuthorizationRequestExpired: `state` is missing, malformed, unknown, expired, or redeemed already.
