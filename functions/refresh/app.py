@@ -23,6 +23,7 @@ from grantkeeper.services.remembered import FirstUses, RememberedConsents
 
 LONGEST_MIN_TTL = 86_400
 MAX_DIGITS = 12
+SHARED_BY_THREADS = ("grants", "connections", "vault", "breakers", "credentials", "audit", "provider_http")
 
 logger = Logger()
 metrics = Metrics()
@@ -102,6 +103,8 @@ def batch_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         batch = read_batch(event, read=read_work)
         for identifier in batch.unreadable:
             logger.error("a message of work cannot be read", extra={"message_id": identifier})
+        for part in SHARED_BY_THREADS:
+            getattr(app_wiring, part)  # one for all: threads that begin together would make one each
         run = Run(_now, time.sleep, context.get_remaining_time_in_millis, report=reports)
         again = work_through([work for _, work in batch.messages], ports=app_wiring, run=run)
         return batch_answer([*batch.unreadable, *(batch.messages[at][0] for at in sorted(again))])

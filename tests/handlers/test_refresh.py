@@ -300,6 +300,20 @@ def test_a_due_grant_comes_out_fresh(world, function):
     assert world.grant().generation == 2
 
 
+def test_d22_the_threads_of_a_batch_share_what_remembers(world, function):
+    """Caches of one worker are one: a thread each would ask KMS and Parameter Store as often as there are threads."""
+    wiring = function.module.app_wiring
+    for part in function.module.SHARED_BY_THREADS:
+        wiring.__dict__.pop(part, None)
+    wiring.__dict__["provider_http"] = world.provider_http
+    seen, event = [], batch(message(world))
+    world.aws.dynamodb.faults.yield_point = lambda *_: seen.append(frozenset(wiring.__dict__))
+
+    function.module.batch_handler(event, CONTEXT)
+
+    assert set(function.module.SHARED_BY_THREADS) <= seen[0]
+
+
 @pytest.mark.parametrize(
     "poison",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from grantkeeper.stores.credentials import RegisteredCredentials
 from grantkeeper.stores.providers import DynamoProviders
 from grantkeeper.stores.secrets import SsmSecrets
 from tests.doubles.aws import InMemorySsm, memory_wiring
-from tests.stores.records import DAY, NOON, event
+from tests.stores.records import DAY, NOON, event, race
 
 REGISTRATIONS = [
     {"client_id": "new", "secret_parameter": "/gk/google/new", "state": "active"},
@@ -104,6 +105,15 @@ def test_a_secret_is_read_at_first_use_and_again_after_five_minutes() -> None:
     assert secrets.get("/gk/a") == "one"
     clock.now += 2
     assert secrets.get("/gk/a") == "two"
+
+
+def test_threads_that_miss_a_secret_together_read_it_once() -> None:
+    """Parameter Store answers forty times a second for the whole account: a batch's threads would use up most of it."""
+    ssm = InMemorySsm(parameters={"/gk/a": "one"})
+    ssm.faults.yield_point = lambda *_: time.sleep(0.1)
+    secrets = SsmSecrets(ssm)
+    assert race(25, lambda _: secrets.get("/gk/a")) == ["one"] * 25
+    assert ssm.faults.count("get_parameter") == 1
 
 
 def test_a_secret_that_cannot_be_read_is_served_for_an_hour() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from grantkeeper.errors import StoreUnavailable
@@ -32,6 +34,8 @@ class SsmSecrets:
         self._client = client
         self._clock = clock
         self._known: dict[str, tuple[float, str]] = {}
+        self._loads: dict[str, Future[str]] = {}
+        self._lock = threading.Lock()
 
     def get(self, parameter: str) -> str:
         """
@@ -43,14 +47,29 @@ class SsmSecrets:
         known, now = self._known.get(parameter), self._clock()
         if known is not None and 0 <= now - known[0] < FRESH:
             return known[1]
+        with self._lock:
+            loading = self._loads.get(parameter)
+            if loading is None:
+                ours = self._loads[parameter] = Future()
         try:
-            answer = call(self._client.get_parameter, Name=parameter, WithDecryption=True)
+            return loading.result() if loading is not None else self._load(parameter, ours, now=now)
         except StoreUnavailable:
             if known is not None and 0 <= now - known[0] < STALE:
                 return known[1]
             raise
-        value: str = answer["Parameter"]["Value"]
-        self._known[parameter] = (now, value)
+
+    def _load(self, parameter: str, ours: Future[str], *, now: float) -> str:
+        """Read it for all threads that miss it at this moment: they share the outcome, also when it is an error."""
+        try:
+            answer = call(self._client.get_parameter, Name=parameter, WithDecryption=True)
+            value: str = answer["Parameter"]["Value"]
+            self._known[parameter] = (now, value)
+        except BaseException as error:
+            self._loads.pop(parameter, None)
+            ours.set_exception(error)
+            raise
+        self._loads.pop(parameter, None)
+        ours.set_result(value)
         return value
 
     def put(self, parameter: str, value: str) -> None:
