@@ -55,6 +55,7 @@ class Family:
     refresh: list[str] = field(default_factory=list)
     rotated_at: int = 0
     ended: bool = False
+    told: bool = False  # somebody revoked it here, successfully
 
     def new_access(self, lifetime: int | None) -> str:
         """Issue an access token; the earlier ones die where the vendor says so."""
@@ -99,12 +100,6 @@ class Family:
         self.access.pop(token, None)
         if token in self.refresh:
             self.refresh.remove(token)
-
-    @property
-    def alive(self) -> bool:
-        """Tell whether an access token is good now, or can be had."""
-        now = self.vendor.clock()
-        return not self.ended and any(self.accepts(token, now=now) for token in self.access)
 
     def accepts(self, token: str, *, now: int) -> bool:
         """Tell whether an access token is good."""

@@ -68,8 +68,18 @@ def test_the_token_is_the_vendors_and_lives_as_long(key, world):
         assert world.vendor.accepts(answer.json["access_token"])
         lifetime = world.vendor.lifetime
         expected = None if lifetime is None else pytest.approx(world.clock.now + lifetime, abs=5)
-        if expected is not None:
-            assert answer.json["expires_at"] == expected
+        assert answer.json["expires_at"] == expected
+
+
+@pytest.mark.parametrize("key", [key for key in dialects() if "iss" in dict(DIALECTS[key].callback_extra)])
+def test_another_issuers_callback_is_refused(key, world):
+    """`iss` comes unannounced; where it comes it is compared, and the code is not spent (RFC 9207)."""
+    url, jar = world.go_connect(world.services()[0].id)
+
+    told = world.come_back(world.vendor.consent(url) | {"iss": "https://evil.example"}, jar)
+
+    assert "error" in told
+    assert world.vendor.grants.families == []
 
 
 @every("signin")
@@ -182,6 +192,33 @@ def test_rotation_race(key, world):
     assert len({answer.json["access_token"] for answer in answers}) == 1
     assert world.vendor.refreshes == 1
     assert stale(world, connection_id, name=name).status == 200
+
+
+@pytest.mark.parametrize("key", [key for key in dialects("refresh") if DIALECTS[key].lifetime is None])
+def test_unknown_lifetime_is_left_alone(key, world):
+    """A vendor that does not say when tokens end is asked when somebody was refused, and not by the clock."""
+    connection_id = world.connect()
+    before = world.served(connection_id)
+
+    world.clock.skip(7 * 86_400)
+
+    assert world.served(connection_id) == before
+    assert world.vendor.refreshes == 0
+
+
+FORGIVING = ("dead", "grace", "valid")
+
+
+@every("refresh")
+def test_record_trusts_no_more_than_the_vendor_forgives(key):
+    """What is spent twice, or sent on after a crash, is decided by the record: it may be more careful, never less."""
+    dialect, rule = DIALECTS[key], records()[DIALECTS[key].record_id].refresh
+    believed = "valid" if rule.rotation == "none" else rule.previous_refresh_token.replace("revoked", "dead")
+    rotates = dialect.refresh_token == "rotated"
+
+    assert FORGIVING.index(believed) <= FORGIVING.index(dialect.previous if rotates else "valid")
+    assert rule.grace_seconds <= dialect.grace or believed != "grace"
+    assert rule.supported != "never"
 
 
 @every("refresh")
@@ -338,7 +375,8 @@ def test_disconnect_of_an_expired_connection(key, world):
     world.disconnect(connection_id)
     world.work()
 
-    assert {family.kind for family in world.vendor.grants.families if family.alive} <= world.vendor.spared
+    for family in world.vendor.grants.families:
+        assert family.told == (family.kind not in world.vendor.spared)
     assert not any(world.grant(connection_id, name).sealed for name in world.vendor.token_names())
 
 

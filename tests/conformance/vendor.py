@@ -221,6 +221,7 @@ class Vendor(ConsentPage):
 
     def end(self, family: Family, token: str) -> None:
         """Revoke as far as this vendor's revocation reaches."""
+        family.told = True
         if self.reach == "person":
             self.grants.end_person(family.person)
         elif self.reach == "family":

@@ -79,7 +79,7 @@ class GitHub(Vendor):
         family = self.grants.by_access(token)
         if family is None:
             return answer({"message": "Validation Failed"}, 422)
-        family.forget(token)
+        self.end(family, token)
         return HttpResponse(204, {}, b"")
 
     def delete_grant(self, call: Call) -> HttpResponse:

@@ -129,6 +129,7 @@ class Slack(_Slack):
 
     def end(self, family: Family, token: str) -> None:
         """Without rotation: a user's own authorization, or with the bot's token the whole workspace's."""
+        family.told = True
         if self.lifetime is not None:
             family.forget(token)
             return
