@@ -12,6 +12,7 @@ from grantkeeper.errors import (
     RefreshPending,
 )
 from grantkeeper.model import Profile
+from grantkeeper.services import successor as successor_module
 from grantkeeper.services.lease_policy import CALL_BUDGET, LEASE_SECONDS, RESCUE_HORIZON, START_NEEDS
 from grantkeeper.services.rescue import rescue
 from grantkeeper.stores.aws import (
@@ -215,6 +216,23 @@ def test_the_largest_answer_that_comes_in_can_be_stored_and_opened_again(world, 
     assert world.parked() == []
     assert world.grant().generation == 2
     assert world.tokens().refresh_token == "the-next"
+
+
+@pytest.mark.parametrize("part", ["due_at", "normalise_scopes", "can_refresh"])
+def test_f13_a_bug_in_reading_an_answer_costs_no_grant(world, monkeypatch, part):
+    """What stands beside the sealed set can be wrong; the set must be stored."""
+
+    def broken(*_, **__):
+        raise ZeroDivisionError
+
+    bug = lambda: monkeypatch.setattr(successor_module, part, broken)  # noqa: E731 - from the answer on
+    world.provider_http.during = bug
+
+    world.refresh()
+
+    monkeypatch.undo()
+    assert_works(world, generation=2)
+    assert world.grant().due_at is not None
 
 
 # --- revoked meanwhile ---

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from grantkeeper import ids
-from grantkeeper.errors import TokenResponseRejected
 from grantkeeper.model import Grant, TokenSet
 from grantkeeper.oauth.token_response import normalise_scopes, token_set
 from grantkeeper.ports import Binding, SealingKey
@@ -98,11 +97,16 @@ def keepalive_at(grant: Grant, *, provider: Provider) -> int | None:
 def _facts(grant: Grant, answered: Answered, *, spent: TokenSet, provider: Provider, run: Run) -> Facts:
     now = answered.received_at
     try:
-        tokens = read_tokens(answered.plaintext, grant=grant, provider=provider)
-    except TokenResponseRejected:
+        return _read_facts(grant, answered, provider=provider, run=run)
+    except Exception as error:  # noqa: BLE001 - an odd answer or a bug of ours: neither may cost a grant
         # saved all the same: the refresh token in it may be the only one that is good
+        run.report("answer_unreadable", {"connection_id": grant.connection_id, "error": type(error).__name__})
         return Facts(now, grant.scopes, refreshable=spent.refresh_token is not None, due_at=now + UNREADABLE_AGAIN)
 
+
+def _read_facts(grant: Grant, answered: Answered, *, provider: Provider, run: Run) -> Facts:
+    now = answered.received_at
+    tokens = read_tokens(answered.plaintext, grant=grant, provider=provider)
     refreshable = can_refresh(grant, tokens, provider=provider)
     due = due_at(expires_at=tokens.expires_at, received_at=now, refreshable=refreshable, rng=run.rng)
     if due is None and refreshable:
