@@ -189,8 +189,10 @@ def test_r12_key_trouble_is_counted_where_the_alarm_looks(capsys):
     url, jar, _ = world.start_connect()
     parameters = world.provider.consent(url)
     world.wiring.aws.kms.disable()
-
-    world.come_back(parameters, jar)
+    try:
+        world.come_back(parameters, jar)
+    finally:
+        world.wiring.aws.kms.enable()  # one KMS serves the tests of the whole run
 
     assert '"KmsRefused":[1.0]' in capsys.readouterr().out
 
