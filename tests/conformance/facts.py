@@ -30,6 +30,7 @@ class Facts:
     connect_needs: ClassVar[Pairs] = ()  # name → value without which a connection cannot live
     pkce: ClassVar[Literal["required", "optional", "refused"]] = "optional"
     oidc: ClassVar[bool] = False
+    echoes_nonce: ClassVar[bool] = True
     issuer: ClassVar[str | None] = None  # of ID tokens
     jwks_url: ClassVar[str] = ""
     callback_extra: ClassVar[Pairs] = ()  # what comes back beside code and state
@@ -57,6 +58,7 @@ class Facts:
     # --- revocation ---
     revocable: ClassVar[bool] = True
     reach: ClassVar[Literal["token", "family", "person"]] = "family"  # what one revocation takes with it
+    access_outlives: ClassVar[bool] = False  # a revocation leaves access tokens to run out
     spared: ClassVar[frozenset[str]] = frozenset()  # tokens that must not be revoked: they are not one user's alone
 
     # --- what the server keeps ---

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "layers" / "common"))  # the product is no installed package
+
 from tests.conformance.cases import dialects, records
 from tests.conformance.dialects import DIALECTS
 

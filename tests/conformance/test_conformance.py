@@ -355,12 +355,15 @@ def test_wrong_secret_touches_no_connection(key, world):
 def test_disconnect_revokes_at_the_vendor(key, world):
     """By the vendor's own rule; where it has none, the user is told where to go."""
     connection_id = world.connect()
-    tokens = world.served(connection_id)
+    tokens, families = world.served(connection_id), world.vendor.grants.families
 
     upstream = world.disconnect(connection_id)
     world.work()
 
     assert upstream == "queued" if world.vendor.revocable else upstream in ("manual_url", "not_supported")
+    assert all(f.told == (world.vendor.revocable and f.kind not in world.vendor.spared) for f in families)
+    if world.vendor.access_outlives:
+        world.clock.skip(world.vendor.lifetime or 0)
     assert world.accepted(tokens) == (set(tokens) & world.vendor.spared if world.vendor.revocable else set(tokens))
     assert [world.token(connection_id, name).status for name in tokens] == [409] * len(tokens)
     assert not any(world.grant(connection_id, name).sealed for name in tokens)
@@ -401,6 +404,8 @@ def test_disconnecting_one_keeps_the_others_alive(key, world):
     last = world.served(second, revocable=True)
     world.disconnect(second)
     world.work()
+    if world.vendor.access_outlives:
+        world.clock.skip(world.vendor.lifetime or 0)
     assert world.accepted(last) == (set() if world.vendor.revocable else set(last))
     if probed(key):
         name = world.vendor.token_names()[0]

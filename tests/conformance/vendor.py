@@ -143,7 +143,7 @@ class Vendor(ConsentPage):
         refresh = family.new_refresh() if self.grants_refresh(trip) else None
         made = self.body(family, access=access, refresh=refresh, first=True)
         if self.oidc and "openid" in trip.scopes:
-            made["id_token"] = id_token(self, trip.person, nonce=trip.nonce)
+            made["id_token"] = id_token(self, trip.person, nonce=trip.nonce if self.echoes_nonce else None)
         return answer(made)
 
     def grants_refresh(self, trip: Trip) -> bool:

@@ -1,4 +1,8 @@
-"""HubSpot, section 9 of the fact sheet."""
+"""
+HubSpot, section 9 of the fact sheet; beyond it, the move away from v1, which ends on 2027-02-16.
+
+developers.hubspot.com: changelog/v1-oauth-api-deprecation, api-reference/latest/authentication/oauth-tokens.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,13 @@ from tests.conformance.grants import Family, Person
 from tests.conformance.vendor import Vendor
 from tests.conformance.wire import Call, answer, words
 
-API = "api.hubapi.com/oauth/v1"
+API = "api.hubapi.com/oauth/2026-03"
+OLD_API = "api.hubapi.com/oauth/v1"
 HUB = 1234567
 
 
 class HubSpot(Vendor):
-    """The same refresh token every time; tokens in the path of what tells and what revokes; errors of its own."""
+    """The same refresh token every time; it alone is revoked; errors in two forms at once."""
 
     key = record_id = "hubspot"
     authorize_url = "https://app.hubspot.com/oauth/authorize"
@@ -29,36 +34,40 @@ class HubSpot(Vendor):
     answers_scope = False
     lifetime = 1800
     refresh_token = "echoed"
+    access_outlives = True
 
     def routes(self) -> Any:
         return {
-            ("DELETE", f"{API}/refresh-tokens/{{token}}"): self.delete_refresh_token,
-            ("GET", f"{API}/access-tokens/{{token}}"): self.about,
+            ("POST", f"{API}/token/revoke"): self.revoke,
+            ("GET", f"{OLD_API}/access-tokens/{{token}}"): self.about,
         }
 
-    def refused(self, error: str, description: str = "") -> HttpResponse:
-        return answer({"status": error, "message": description or error, "correlationId": "c"}, 400)
+    def refused(self, error: str, description: str = "", status: str = "") -> HttpResponse:
+        """RFC 6749 section 5.2, and beside it HubSpot's own words."""
+        text = description or error
+        return answer({"error": error, "error_description": text, "status": status, "message": text}, 400)
 
     def bad_client(self) -> HttpResponse:
-        return self.refused("BAD_CLIENT_ID", "missing or unknown client id")
+        return self.refused("invalid_client", "missing or unknown client id", "BAD_CLIENT_ID")
 
     def bad_code(self) -> HttpResponse:
-        return self.refused("BAD_AUTH_CODE")
+        return self.refused("invalid_grant", "missing or unknown auth code", "BAD_AUTH_CODE")
 
     def dead(self) -> HttpResponse:
-        return self.refused("BAD_REFRESH_TOKEN")
+        return self.refused("invalid_grant", "refresh token is invalid, expired or revoked", "BAD_REFRESH_TOKEN")
 
     def throttled(self, retry_after: str) -> HttpResponse:
         body = {"status": "error", "errorType": "RATE_LIMIT", "message": "You have reached your limit."}
         return answer(body, 429, retry_after=retry_after)
 
-    def delete_refresh_token(self, call: Call) -> HttpResponse:
-        """No body, no credentials: the path is the proof."""
-        family = self.grants.by_refresh(call.path_parameters["token"])
-        if family is None:
-            return answer({"status": "error", "message": "not found"}, 404)
-        self.end(family, call.path_parameters["token"])
-        return HttpResponse(204, {}, b"")
+    def body(self, family: Family, *, access: str, refresh: str | None, first: bool) -> dict[str, Any]:
+        made = super().body(family, access=access, refresh=refresh, first=first)
+        return made | {"token_use": "access_token", "hub_id": HUB, "user_id": int(family.person.id), "scopes": []}
+
+    def end(self, family: Family, token: str) -> None:
+        """The refresh token; access tokens made with it are not affected."""
+        family.told = True
+        family.refresh.clear()
 
     def about(self, call: Call) -> HttpResponse:
         """Whose token stands in the path."""

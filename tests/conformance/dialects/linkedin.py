@@ -20,6 +20,7 @@ class LinkedIn(Vendor):
     jwks_url = "https://www.linkedin.com/oauth/openid/jwks"
     issuer = "https://www.linkedin.com/oauth"
     oidc = True
+    echoes_nonce = False  # seen by every library that asks for one
     pkce = "refused"  # for native applications only
     scopes = words("openid profile email w_member_social")
     response_separator = ","

@@ -330,11 +330,11 @@ def test_salesforce_keeps_the_address_of_its_api():
 
 
 def test_tokens_are_revoked_as_each_provider_wants_it():
-    """In the path, as Bearer, as JSON; with the refresh token or the access token."""
+    """In the form, in the path, as Bearer, as JSON; with the refresh token or the access token."""
     hubspot, dropbox, notion = revocation("hubspot"), revocation("dropbox"), revocation("notion")
 
-    assert (hubspot.method, hubspot.url) == ("DELETE", "https://api.hubapi.com/oauth/v1/refresh-tokens/rt%2F1")
-    assert "authorization" not in dict(hubspot.headers)
+    assert (hubspot.method, hubspot.url) == ("POST", "https://api.hubapi.com/oauth/2026-03/token/revoke")
+    assert form(hubspot) | {"token": "rt/1", "client_id": "us", "client_secret": "s/ecret"} == form(hubspot)
     assert (dropbox.method, dropbox.body, dict(dropbox.headers)["authorization"]) == ("POST", None, "Bearer at 1")
     assert json.loads(notion.body) == {"token": "at 1"}
     assert form(revocation("asana")) == {"token": "rt/1", "client_id": "us", "client_secret": "s/ecret"}
@@ -375,7 +375,7 @@ def test_hubspots_account_is_asked_with_the_token_in_the_path():
     """And in no header; it is escaped."""
     url = "https://api.hubapi.com/oauth/v1/access-tokens/at%2F1"
     found, (request,) = profile_of(
-        "hubspot", {url: {"hub_id": 7, "user_id": 9, "user": "a@b.example"}}, access_token="at/1"
+        "hubspot", {url: {"user": "a@b.example"}}, body={"hub_id": 7, "user_id": 9}, access_token="at/1"
     )
 
     assert (found.provider_user_id, found.email) == ("7:9", "a@b.example")

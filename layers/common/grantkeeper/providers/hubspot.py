@@ -1,4 +1,4 @@
-"""HubSpot: the token stands in the path of the calls about it, the refresh token never changes."""
+"""HubSpot: the refresh token never changes, and whose it is stands in the token response."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ HUBSPOT = Provider(
     display_name="HubSpot",
     protocol="oauth2",
     authorization_endpoint="https://app.hubspot.com/oauth/authorize",
-    token_endpoint="https://api.hubapi.com/oauth/v1/token",  # newer code calls /oauth/v3/token
+    token_endpoint="https://api.hubapi.com/oauth/2026-03/token",  # HubSpot turns /oauth/v1 off on 2027-02-16
+    revocation_endpoint="https://api.hubapi.com/oauth/2026-03/token/revoke",
     nonce=False,
     pkce="unsupported",
     scope=ScopeRule(
@@ -42,8 +43,8 @@ HUBSPOT = Provider(
     ),
     token_endpoint_auth_method="client_secret_post",
     token_response=TokenResponseRule(
-        more_error_pointers=("/status",),  # errors in a form of their own
-        metadata=(("hub_id", "/hub_id"),),
+        more_error_pointers=("/status",),  # the form of v1, still sent beside the standard one
+        metadata=(("hub_id", "/hub_id"), ("user_id", "/user_id")),
         default_expires_in=1800,
     ),
     refresh=RefreshRule(
@@ -52,12 +53,9 @@ HUBSPOT = Provider(
         previous_access_token="valid",
     ),
     revocation=RevocationRule(
-        kind="custom",
-        method="DELETE",
-        url_template="https://api.hubapi.com/oauth/v1/refresh-tokens/{token}",  # in the path
-        auth="none",
-        encoding="none",
-        token_hint="refresh_token",
+        kind="rfc7009",
+        auth="client_secret_post",
+        token_hint="refresh_token",  # it alone dies; access tokens last their half hour
         effect="grant",
         success_statuses=(200, 204),
         gone=("BAD_REFRESH_TOKEN", "invalid_grant"),
@@ -67,11 +65,12 @@ HUBSPOT = Provider(
         requests=(
             ProfileRequest(
                 "info",
+                # For the address alone, while v1 stands: its successor wants our secret beside the token.
                 "https://api.hubapi.com/oauth/v1/access-tokens/{token}",  # in the path, and in no header
                 auth="none",
             ),
         ),
-        id_template="{info#/hub_id}:{info#/user_id}",  # a person in a portal
+        id_template="{metadata#/hub_id}:{metadata#/user_id}",  # a person in a portal
         map={"email": ("info#/user",), "name": ("info#/hub_domain",)},
     ),
     errors=(
@@ -83,14 +82,24 @@ HUBSPOT = Provider(
         Source(
             "https://github.com/NangoHQ/nango/blob/master/packages/providers/providers.yaml",
             "2026-11-21",
-            note="endpoints, scopes, revocation by DELETE with the token in the path",
+            note="scopes",
+        ),
+        Source(
+            "https://developers.hubspot.com/docs/api-reference/latest/authentication/oauth-tokens/revoke-token",
+            "2026-11-21",
+            note="endpoints of 2026-03, hub_id and user_id in the token response, standard errors",
+        ),
+        Source(
+            "https://developers.hubspot.com/changelog/v1-oauth-api-deprecation",
+            "2026-11-21",
+            note="v1 ends on 2027-02-16",
         ),
         Source(
             "https://developers.hubspot.com/docs/api-reference/legacy/authentication/manage-oauth-tokens",
             "2026-11-21",
             status="unverified",
-            note="1800 seconds; the move from v1 to v3; BAD_REFRESH_TOKEN and BAD_CLIENT_ID; members of the token's "
-            "information; scope names; manual_url",
+            note="1800 seconds; BAD_REFRESH_TOKEN and BAD_CLIENT_ID; members of the token's information; scope names; "
+            "manual_url",
         ),
     ),
 )
