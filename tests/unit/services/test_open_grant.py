@@ -31,6 +31,7 @@ def put_back(world):
 def test_an_outlived_token_of_a_strict_provider_is_never_spent(strict):
     """The trail knows a later generation: tampering is audited and the user asked to connect again."""
     put_back(strict)
+    strict.outwait_orphan()  # the lease of the old generation looks like one
 
     with pytest.raises(ReauthorizationRequired) as error:
         strict.refresh()

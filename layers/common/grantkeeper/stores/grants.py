@@ -291,10 +291,10 @@ class DynamoGrants:
         )
         request |= {"IndexName": "due", "KeyConditionExpression": condition}
         if without:  # pages are as long as they can be, since most of a page may be passed over
-            names = {f":provider{at}": to_value(provider) for at, provider in enumerate(sorted(without)[:MOST_WITHOUT])}
-            request["FilterExpression"] = f"NOT #provider IN ({', '.join(names)})"
+            passed = {f":provider{at}": to_value(name) for at, name in enumerate(sorted(without)[:MOST_WITHOUT])}
+            request["FilterExpression"] = "NOT #provider IN (" + ", ".join(passed) + ")"
             request["ExpressionAttributeNames"] |= {"#provider": "provider"}
-            request["ExpressionAttributeValues"] |= names
+            request["ExpressionAttributeValues"] |= passed
         else:
             request["Limit"] = limit
         return [read_due(item) for item in self._table.pages(request, limit=limit)]
