@@ -15,6 +15,7 @@ import pytest
 from tests.conformance.cases import MINUTES, dialects, records, services, stale, unknown_records
 from tests.conformance.dialects import DIALECTS
 from tests.conformance.grants import ALICE, UNVERIFIED, Person
+from tests.conformance.wire import answer
 from tests.conformance.world import World, together
 
 BOB = Person(id="3099", login="bob", email="bob@example.com", name="Bob")
@@ -431,6 +432,20 @@ def test_loop_detection_is_no_dead_grant(new_world):
         world.vendor.answer_next(world.vendor.looping())
         assert stale(world, connection_id).status == 503
     assert world.untouched(connection_id)
+
+
+def test_slack_may_say_invalid_grant_as_everybody_else(new_world):
+    """Seen in the wild with a 400, beside Slack's own words."""
+    world = new_world("slack-rotating")
+    connection_id = world.connect(access="read")
+    generation = world.grant(connection_id, "bot").generation
+    said = answer({"ok": False, "error": "invalid_grant"}, 400)
+
+    world.vendor.answer_next(said, said)
+    assert stale(world, connection_id, name="bot").status == 503
+    world.clock.skip(MINUTES)
+    assert world.token(connection_id, "bot", rejected_generation=generation).status == 409
+    assert world.connection(connection_id).status == "needs_reauth"
 
 
 def test_offline_is_asked_for_connections_alone():

@@ -8,14 +8,14 @@ from tests.conformance.dialects.box import Box
 from tests.conformance.dialects.discord import Discord
 from tests.conformance.dialects.dropbox import Dropbox
 from tests.conformance.dialects.figma import Figma
-from tests.conformance.dialects.github import GitHub, GitHubApp
+from tests.conformance.dialects.github import GitHub, GitHubApp, GitHubAppLasting
 from tests.conformance.dialects.gitlab import GitLab
 from tests.conformance.dialects.google import Google
 from tests.conformance.dialects.hubspot import HubSpot
 from tests.conformance.dialects.linear import Linear
 from tests.conformance.dialects.linkedin import LinkedIn, LinkedInPartner
 from tests.conformance.dialects.microsoft import Microsoft
-from tests.conformance.dialects.notion import Notion
+from tests.conformance.dialects.notion import Notion, NotionWithoutRefresh
 from tests.conformance.dialects.salesforce import Salesforce
 from tests.conformance.dialects.slack import Slack, SlackRotating, SlackSignIn
 from tests.conformance.dialects.spotify import Spotify
@@ -30,11 +30,13 @@ DIALECTS: dict[str, type[Vendor]] = {
         Google,
         GitHub,
         GitHubApp,
+        GitHubAppLasting,
         Microsoft,
         Slack,
         SlackRotating,
         SlackSignIn,
         Notion,
+        NotionWithoutRefresh,
         Trello,
         TrelloOAuth1,
         Asana,

@@ -141,3 +141,15 @@ class GitHubApp(GitHub):
 
     def sees_emails(self, family: Family) -> bool:
         return True  # a permission of the app
+
+
+class GitHubAppLasting(GitHubApp):
+    """Expiry is a setting of the app; switched off there is neither an end nor a refresh token."""
+
+    key = "github-app-lasting"
+    lifetime = None
+    refresh_token = "never"
+
+    def body(self, family: Family, *, access: str, refresh: str | None, first: bool) -> dict[str, Any]:
+        made = super().body(family, access=access, refresh=refresh, first=first)
+        return {name: value for name, value in made.items() if name != "refresh_token_expires_in"}

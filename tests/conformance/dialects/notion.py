@@ -27,7 +27,7 @@ class Notion(Vendor):
     pkce = "refused"
     token_type = "bearer"
     lifetime = None
-    refresh_token = "rotated"
+    refresh_token: Any = "rotated"
     previous = "dead"
 
     def routes(self) -> Any:
@@ -82,3 +82,13 @@ class Notion(Vendor):
     def expected_profile(self, person: Person) -> dict[str, Any]:
         identity = f"user-user-{person.id}_workspace-{WORKSPACE}"
         return super().expected_profile(person) | {"provider_user_id": identity, "email_verified": False}
+
+
+class NotionWithoutRefresh(Notion):
+    """`refresh_token` may be null: then users/me is asked whether a refused token is dead."""
+
+    key = "notion-null"
+    refresh_token = "never"
+
+    def body(self, family: Family, *, access: str, refresh: str | None, first: bool) -> dict[str, Any]:
+        return super().body(family, access=access, refresh=None, first=first) | {"refresh_token": None}
