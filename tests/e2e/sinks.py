@@ -96,6 +96,7 @@ def spellings(secret: str) -> dict[str, bytes]:
 
 def leaks(secrets: Mapping[str, str], sinks: Iterable[Sink]) -> list[str]:
     """Where which secret occurs, in which spelling; the secrets themselves are not repeated."""
+    assert all(len(secret) >= 12 for secret in secrets.values()), "a short one is found anywhere"
     wanted = [(name, how, text) for name, secret in secrets.items() for how, text in spellings(secret).items()]
     return sorted(
         {f"{name} ({how}) in {place}" for place, content in sinks for name, how, text in wanted if text in content}
