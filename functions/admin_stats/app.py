@@ -10,7 +10,7 @@ from aws_lambda_powertools import Logger
 from grantkeeper import wiring
 from grantkeeper.edge.bugs import report_bugs
 from grantkeeper.edge.http import App, Request, Response, json_response
-from grantkeeper.edge.principals import authenticate, require_scope
+from grantkeeper.edge.principals import permitted
 from grantkeeper.services.count_stats import prometheus, stats
 
 logger = Logger()
@@ -36,17 +36,7 @@ def get_metrics(request: Request) -> Response:
 
 
 def _require(request: Request, scope: str) -> None:
-    principal = authenticate(
-        request,
-        issuer=app_wiring.issuer,
-        key_set=app_wiring.key_set,
-        api_keys=app_wiring.api_keys,
-        clients=app_wiring.clients,
-        sessions=app_wiring.sessions,
-        users=app_wiring.users,
-        now=_now(),
-    )
-    require_scope(principal, scope)
+    permitted(request, scope, ports=app_wiring, now=_now())
 
 
 def _now() -> int:

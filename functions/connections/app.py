@@ -20,7 +20,7 @@ from grantkeeper.edge.connection_views import (
 from grantkeeper.edge.cors import allow_registered_origin, preflight
 from grantkeeper.edge.cursors import Cursors
 from grantkeeper.edge.http import App, Request, Response, json_response, problem
-from grantkeeper.edge.principals import authenticate, require_scope
+from grantkeeper.edge.principals import permitted
 from grantkeeper.errors import BadRequest, Forbidden, GrantkeeperError, TooManyRequests
 from grantkeeper.model import Principal
 from grantkeeper.services.add_api_key import NewApiKey, add_api_key
@@ -228,18 +228,7 @@ def preflight_get(request: Request) -> Response:
 
 
 def _principal(request: Request, scope: str) -> Principal:
-    principal = authenticate(
-        request,
-        issuer=app_wiring.issuer,
-        key_set=app_wiring.key_set,
-        api_keys=app_wiring.api_keys,
-        clients=app_wiring.clients,
-        sessions=app_wiring.sessions,
-        users=app_wiring.users,
-        now=_now(),
-    )
-    require_scope(principal, scope)
-    return principal
+    return permitted(request, scope, ports=app_wiring, now=_now())
 
 
 def _person(request: Request, principal: Principal) -> str | None:

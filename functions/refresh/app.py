@@ -13,7 +13,7 @@ from grantkeeper import wiring
 from grantkeeper.edge.batches import batch_answer, read_batch
 from grantkeeper.edge.bugs import report_bugs
 from grantkeeper.edge.http import App, Request, Response, json_response
-from grantkeeper.edge.principals import authenticate, require_scope
+from grantkeeper.edge.principals import permitted
 from grantkeeper.edge.reports import Reports
 from grantkeeper.errors import BadRequest, GrantkeeperError
 from grantkeeper.model import Principal
@@ -141,18 +141,7 @@ def _hand_out(request: Request, wanted: TokenWanted, principal: Principal) -> To
 
 
 def _principal(request: Request, scope: str) -> Principal:
-    principal = authenticate(
-        request,
-        issuer=app_wiring.issuer,
-        key_set=app_wiring.key_set,
-        api_keys=app_wiring.api_keys,
-        clients=app_wiring.clients,
-        sessions=app_wiring.sessions,
-        users=app_wiring.users,
-        now=_now(),
-    )
-    require_scope(principal, scope)
-    return principal
+    return permitted(request, scope, ports=app_wiring, now=_now())
 
 
 def _number(request: Request, name: str, *, highest: int | None = None, default: int | None = None) -> Any:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from grantkeeper import ids
 from grantkeeper.api_key_format import PREFIX, ApiKeyText, parse_api_key
@@ -91,6 +91,44 @@ def authenticate(
         return _by_api_key(key_text or bearer or "", api_keys=api_keys, clients=clients, now=now, cache=cache)
     claims = verify_access_token(bearer or "", issuer=issuer, key_set=key_set, now=now)
     return _by_claims(claims, clients=clients, sessions=sessions, users=users, now=now, cache=cache)
+
+
+class PrincipalPorts(Protocol):
+    """What it takes to know a caller; `Wiring` is one."""
+
+    @property
+    def issuer(self) -> str: ...
+    @property
+    def key_set(self) -> KeySet: ...
+    @property
+    def api_keys(self) -> ApiKeys: ...
+    @property
+    def clients(self) -> Clients: ...
+    @property
+    def sessions(self) -> Sessions: ...
+    @property
+    def users(self) -> Users: ...
+
+
+def permitted(request: Request, scope: str, *, ports: PrincipalPorts, now: int) -> Principal:
+    """
+    Authenticate, and require a scope: how every route under /v1 begins.
+
+    Raises:
+        GrantkeeperError: As `authenticate` and `require_scope`.
+    """
+    principal = authenticate(
+        request,
+        issuer=ports.issuer,
+        key_set=ports.key_set,
+        api_keys=ports.api_keys,
+        clients=ports.clients,
+        sessions=ports.sessions,
+        users=ports.users,
+        now=now,
+    )
+    require_scope(principal, scope)
+    return principal
 
 
 def require_scope(principal: Principal, scope: str) -> None:
