@@ -334,7 +334,7 @@ class TokenSet:
     refresh_token_expires_at: int | None = None
     scopes: tuple[str, ...] | None = None  # None: the answer did not say
     id_token: str | None = field(default=None, repr=False)
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict, repr=False)  # holds the token secret of OAuth 1.0a
 
 
 @dataclass(frozen=True, slots=True)

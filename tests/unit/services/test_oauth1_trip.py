@@ -6,9 +6,12 @@ import pytest
 
 from grantkeeper import ids
 from grantkeeper.errors import AuthorizationRequestExpired, BrowserMismatch
+from grantkeeper.model import Principal
 from grantkeeper.oauth.token_response import token_set
 from grantkeeper.ports import Binding, HttpResponse
 from grantkeeper.services.complete_callback import complete_callback
+from grantkeeper.services.read_token import TokenWanted, read_token
+from grantkeeper.services.refresh_run import Run
 from tests.doubles.connect_world import ALICE, ConnectWorld, landed
 from tests.doubles.oauth1_provider import OAuth1Provider
 
@@ -84,6 +87,26 @@ def test_the_account_is_connected_and_its_secret_sealed(world):
     assert (connection.scopes, grant.expires_at, grant.refreshable) == (("account", "read"), None, False)
     assert world.trello.tokens == {tokens.access_token: tokens.metadata["token_secret"]}
     assert tokens.access_token.encode() not in grant.sealed
+    assert tokens.metadata["token_secret"] not in repr(tokens)  # C-97
+
+
+def test_the_token_call_hands_out_what_a_caller_signs_with(world):
+    """Token and secret; the scheme of RFC 5849 section 3.5.1; the secret in no other member and in no repr."""
+    connection = world.connected()
+    answer = read_token(
+        TokenWanted(connection.id),
+        principal=Principal("api_key", frozenset({"connections:token"}), client_id="app", key_id="key1"),
+        has_consent=lambda *_: True,
+        first_use=lambda *_: False,
+        ports=world.wiring,
+        run=Run(clock=lambda: world.now, sleep=lambda _: None, remaining_ms=lambda: 20_000),
+    )
+    body = answer.as_json()
+
+    assert (body["kind"], body["token_type"], body["expires_at"]) == ("oauth1", "OAuth", None)
+    assert world.trello.tokens == {body["access_token"]: body["token_secret"]}
+    assert "metadata" not in body
+    assert body["token_secret"] not in repr(answer)
 
 
 def test_c93_another_browser_gets_no_further_on_either_visit(world):
