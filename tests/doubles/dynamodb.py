@@ -10,7 +10,6 @@ eventually consistent read that is old, small pages, and everything in
 
 from __future__ import annotations
 
-import copy
 import json
 import threading
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from typing import Any
 
 from tests.doubles.dynamodb_expressions import Parser, Scope, Tree, apply_update, at, holds, project
 from tests.doubles.dynamodb_table import Key, Table
-from tests.doubles.dynamodb_values import Invalid, Item, client_error, item_size, normal_item
+from tests.doubles.dynamodb_values import Invalid, Item, client_error, copied, item_size, normal_item
 from tests.doubles.faults import Faults
 
 PAGE_BYTES = 1024 * 1024
@@ -51,7 +50,7 @@ class InMemoryDynamoDB:
     def freeze_indexes(self) -> None:
         """From now on index reads see the tables as they are at this moment (GSI lag)."""
         with self._lock:
-            self._index_view = {name: copy.deepcopy(table.items) for name, table in self._tables.items()}
+            self._index_view = {name: copied(table.items) for name, table in self._tables.items()}
 
     def thaw_indexes(self) -> None:
         """Index reads catch up."""
@@ -60,7 +59,7 @@ class InMemoryDynamoDB:
     def freeze_eventual_reads(self) -> None:
         """From now on reads without ConsistentRead see the tables as they are at this moment."""
         with self._lock:
-            self._eventual_view = {name: copy.deepcopy(table.items) for name, table in self._tables.items()}
+            self._eventual_view = {name: copied(table.items) for name, table in self._tables.items()}
 
     def thaw_eventual_reads(self) -> None:
         """Eventually consistent reads catch up."""
@@ -69,7 +68,7 @@ class InMemoryDynamoDB:
     def dump(self, table: str) -> list[Item]:
         """All items, for assertions."""
         with self._lock:
-            return copy.deepcopy(list(self._tables[table].items.values()))
+            return copied(list(self._tables[table].items.values()))
 
     def restore(self, table: str, item: Item) -> None:
         """Put an item back behind everybody's back: a restored or tampered row."""
@@ -129,7 +128,7 @@ class InMemoryDynamoDB:
         def locked(**arguments: Any) -> Any:
             with self._lock:
                 try:
-                    return method(copy.deepcopy(arguments))
+                    return method(copied(arguments))
                 except Invalid as error:
                     raise client_error(operation, "ValidationException", str(error)) from None
 
@@ -155,7 +154,7 @@ class InMemoryDynamoDB:
         paths = _projection(request, scope)
         scope.check_all_used()
         item = view.get(table.exact_key(request["Key"]))
-        return {} if item is None else {"Item": copy.deepcopy(project(paths, item) if paths else item)}
+        return {} if item is None else {"Item": copied(project(paths, item) if paths else item)}
 
     def _put(self, request: dict[str, Any]) -> dict[str, Any]:
         old, new = self._apply("Put", request)
@@ -174,7 +173,7 @@ class InMemoryDynamoDB:
         if not condition:
             members = {}
             if request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and old is not None:
-                members = {"Item": copy.deepcopy(old)}
+                members = {"Item": copied(old)}
             raise client_error(
                 f"{kind}Item", "ConditionalCheckFailedException", "The conditional request failed", **members
             )
@@ -210,7 +209,7 @@ class InMemoryDynamoDB:
             items[key] = new
         if old != new:
             for listener in self.on_change:
-                listener(name, copy.deepcopy(old), copy.deepcopy(new))
+                listener(name, copied(old), copied(new))
 
     # --- many items ---
 
@@ -249,9 +248,9 @@ class InMemoryDynamoDB:
         answer: dict[str, Any] = {"Count": len(found), "ScannedCount": len(page)}
         if request.get("Select") != "COUNT":
             shown = [table.projected(row, index) for row in found]
-            answer["Items"] = copy.deepcopy([project(paths, row) if paths else row for row in shown])
+            answer["Items"] = copied([project(paths, row) if paths else row for row in shown])
         if last is not None:
-            answer["LastEvaluatedKey"] = copy.deepcopy(table.position(last, index))
+            answer["LastEvaluatedKey"] = copied(table.position(last, index))
         return answer
 
     def _leave_undone(self, done: int) -> int:
@@ -326,7 +325,7 @@ def _cancelled(writes: list[Any], outcomes: list[tuple[Item | None, bool]]) -> E
             continue
         reason: dict[str, Any] = {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}
         if write.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and old is not None:
-            reason["Item"] = copy.deepcopy(old)
+            reason["Item"] = copied(old)
         reasons.append(reason)
     codes = ", ".join(reason["Code"] for reason in reasons)
     return client_error(
@@ -392,7 +391,7 @@ def _returned(request: dict[str, Any], old: Item | None, new: Item | None, allow
     source = old if wanted.endswith("OLD") else new
     if source is not None and wanted.startswith("UPDATED"):
         source = _changed(source, request, new or {})
-    return {"Attributes": copy.deepcopy(source)} if source else {}
+    return {"Attributes": copied(source)} if source else {}
 
 
 def _changed(source: Item, request: dict[str, Any], new: Item) -> Item:
