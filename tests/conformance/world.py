@@ -13,12 +13,12 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from grantkeeper.api_key_format import new_api_key
 from grantkeeper.model import ApiKey, Connection, Grant
-from grantkeeper.oauth.pkce import code_challenge
 from grantkeeper.providers.record import Service
 from grantkeeper.stores import retrying
 from grantkeeper.stores.breakers import DynamoBreakers
 from tests.conformance.grants import ALICE, Person
 from tests.conformance.vendor import Vendor
+from tests.conformance.wire import s256
 from tests.doubles.aws import memory_wiring
 from tests.doubles.deployment import REDIRECT_URI, VERIFIER, audit_event, deployment
 from tests.doubles.provider import NOON
@@ -31,7 +31,7 @@ SIGN_IN = {
     "response_type": "code",
     "scope": "openid profile email",
     "state": "client-state",
-    "code_challenge": code_challenge(VERIFIER),
+    "code_challenge": s256(VERIFIER),
     "code_challenge_method": "S256",
 }
 
