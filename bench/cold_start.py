@@ -88,8 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
 def prepare(scratch: Path, *, only: set[str]) -> list[Subject]:
     """Lay out the runtime client, a stock reference layer and the built functions."""
     layer = BUILD / "CommonLayer" / "python"
-    if not layer.is_dir():
-        sys.exit("The layer is not built: run `make build` first.")
+    build()
     runtime = scratch / "runtime"
     _install(runtime, ["awslambdaric"])
     stock = scratch / "stock"
@@ -109,6 +108,18 @@ def prepare(scratch: Path, *, only: set[str]) -> list[Subject]:
         shutil.copytree(app.parent, folder, ignore=shutil.ignore_patterns("__pycache__"))
         subjects.append(Subject(app.parent.name, folder, [layer, runtime]))
     return subjects
+
+
+def build() -> None:
+    """`sam build` for this machine, as `make run` does it: nothing when nothing changed."""
+    from local import aws
+    from local.children import Children
+
+    children = Children(Path(tempfile.mkdtemp(prefix="grantkeeper-bench-logs-")))
+    try:
+        aws.build(children, url="")
+    finally:
+        children.stop()
 
 
 def _install(target: Path, packages: list[str]) -> None:

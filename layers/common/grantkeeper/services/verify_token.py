@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from grantkeeper.jws import ACCESS_TOKEN_ALGORITHMS, ACCESS_TOKEN_TYPE, check_claims, verify_jws
 from grantkeeper.model import Session
 from grantkeeper.ports import KeySet, Sessions
 
@@ -18,6 +17,14 @@ def verify_access_token(token: str, *, issuer: str, key_set: KeySet, now: int) -
         Unauthenticated: Not one of ours, or not for us.
         StoreUnavailable: The published keys cannot be read.
     """
+    # Loaded by the first caller who brings a token; the token call's callers bring API keys.
+    from grantkeeper.jws import (  # noqa: PLC0415
+        ACCESS_TOKEN_ALGORITHMS,
+        ACCESS_TOKEN_TYPE,
+        check_claims,
+        verify_jws,
+    )
+
     _, claims = verify_jws(token, key_set=key_set, algorithms=ACCESS_TOKEN_ALGORITHMS, typ=ACCESS_TOKEN_TYPE)
     check_claims(claims, issuer=issuer, audience=issuer, now=now)
     return claims
