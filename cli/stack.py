@@ -14,6 +14,7 @@ from grantkeeper.errors import GrantkeeperError
 from grantkeeper.wiring import Wiring, from_environment
 
 LOCAL_STACK = Path(".local") / "stack.json"
+LOCAL_STACK_VARIABLE = "GRANTKEEPER_LOCAL_STACK"  # another place for it
 
 # CloudFormation output → environment variable of the functions
 OUTPUTS = {
@@ -55,9 +56,9 @@ class Stack:
         Raises:
             click.ClickException: There is no such stack, or it lacks an output.
         """
-        env = dict(os.environ)
         if self.local:
-            env |= local_environment()
+            os.environ.update(local_environment())  # credentials are botocore's own to find, and there only
+        env = dict(os.environ)
         outputs = self.outputs(env)
         missing = sorted(set(OUTPUTS) - set(outputs) - OPTIONAL)
         if missing:
@@ -83,7 +84,7 @@ class Stack:
 def local_environment() -> dict[str, str]:
     """Endpoint and dummy credentials of the local run, from the file `make run` writes."""
     try:
-        stack = json.loads(LOCAL_STACK.read_text())
+        stack = json.loads(Path(os.environ.get(LOCAL_STACK_VARIABLE, LOCAL_STACK)).read_text())
     except FileNotFoundError:
         raise click.ClickException("No local stack is running: start one with `make run`.") from None
     return {
