@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from grantkeeper.edge.http import App, json_response, parse_event, strict_json_object
+from grantkeeper.edge.decode import strict_json_object
+from grantkeeper.edge.http import App, json_response, parse_event
 from grantkeeper.errors import BadRequest, NotFound, StoreUnavailable
 from tests.support.functions import CONTEXT, http_event
 

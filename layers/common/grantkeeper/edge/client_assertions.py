@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn, TypeGuard
 
 from grantkeeper import ids
-from grantkeeper.edge.http import strict_json_object
+from grantkeeper.edge.decode import strict_json_object
 from grantkeeper.errors import BadRequest, IdTokenRejected, OAuthError
 from grantkeeper.model import Client
 from grantkeeper.oauth.jwk import choose_key

@@ -14,8 +14,16 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import parse_qsl
 
+from grantkeeper.edge.decode import (
+    cookies_of,
+    fields_of,
+    one_of,
+    require_encodable,
+    require_type,
+    strict_json_object,
+    text_of,
+)
 from grantkeeper.errors import (
     BadRequest,
     GrantkeeperError,
@@ -23,11 +31,9 @@ from grantkeeper.errors import (
     NotFound,
     OAuthError,
     PayloadTooLarge,
-    UnsupportedMediaType,
 )
 
 MAX_BODY = 64 * 1024
-MAX_FIELDS = 64
 PROBLEM_BASE = "https://grantkeeper.dev/problems/"
 
 _PATH_PARAMETER = re.compile(r"\{([a-z_]+)\}")
@@ -66,7 +72,7 @@ class Request:
         Raises:
             BadRequest: It is repeated.
         """
-        return _one(self.query, name)
+        return one_of(self.query, name)
 
     def required(self, name: str) -> str:
         """Like `one`, and it must be there and not empty."""
@@ -83,8 +89,8 @@ class Request:
             UnsupportedMediaType: Not application/x-www-form-urlencoded.
             BadRequest: Not UTF-8, repeated parameters, or too many.
         """
-        _require_type(self.headers, "application/x-www-form-urlencoded")
-        fields = _fields(_text(self.body))
+        require_type(self.headers, "application/x-www-form-urlencoded")
+        fields = fields_of(text_of(self.body))
         if any(len(values) != 1 for values in fields.values()):
             raise BadRequest("A parameter is repeated.")  # without its name, which is the sender's text
         return {name: values[0] for name, values in fields.items()}
@@ -99,8 +105,8 @@ class Request:
         """
         if not self.body:
             return {}
-        _require_type(self.headers, "application/json")
-        return strict_json_object(_text(self.body))
+        require_type(self.headers, "application/json")
+        return strict_json_object(text_of(self.body))
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +201,7 @@ def parse_event(event: Mapping[str, Any]) -> Request:
     http = event["requestContext"]["http"]
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     path_params = event.get("pathParameters") or {}
-    _require_encodable(*headers.values(), *(event.get("cookies") or ()), *path_params.values())
+    require_encodable(*headers.values(), *(event.get("cookies") or ()), *path_params.values())
     if not all(path_params.get(name) for name in _PATH_PARAMETER.findall(event["routeKey"])):
         raise NotFound("No such route.")
     raw_body = event.get("body") or ""
@@ -213,9 +219,9 @@ def parse_event(event: Mapping[str, Any]) -> Request:
         method=http["method"],
         path=event.get("rawPath", http.get("path", "")),
         path_params=path_params,
-        query=_fields(event.get("rawQueryString") or ""),
+        query=fields_of(event.get("rawQueryString") or ""),
         headers=headers,
-        cookies=_cookies(event, headers),
+        cookies=cookies_of(event, headers),
         body=body,
         source_ip=http.get("sourceIp", ""),
         request_id=event["requestContext"].get("requestId", ""),
@@ -269,113 +275,3 @@ def render(response: Response, request: Request | None, *, request_id: str = "")
     if response.cookies:
         answer["cookies"] = list(response.cookies)
     return answer
-
-
-def strict_json_object(text: str) -> dict[str, Any]:
-    """
-    Parse a JSON object: no duplicate keys, no NaN, no lone surrogates, at most 20 levels deep.
-
-    Raises:
-        BadRequest: Anything else.
-    """
-    if _depth(text) > 20:
-        raise BadRequest("The JSON is nested too deeply.")
-    try:
-        value = json.loads(
-            text, object_pairs_hook=_unique_pairs, parse_constant=_refuse_constant, parse_int=_bounded_int
-        )
-    except (ValueError, RecursionError):
-        raise BadRequest("The body is not a JSON object.") from None
-    if not isinstance(value, dict):
-        raise BadRequest("The body is not a JSON object.")
-    if "\\u" in text:  # the one way past UTF-8: an escaped half of a pair, which no digest and no store can take
-        _require_encodable(json.dumps(value, ensure_ascii=False))
-    return value
-
-
-def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError("duplicate key")
-    return value
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(name)
-
-
-def _bounded_int(digits: str) -> int:
-    if len(digits) > 20:
-        raise ValueError("integer too long")
-    return int(digits)
-
-
-def _depth(text: str) -> int:
-    """The most brackets ever open; brackets inside strings count too, which only makes it stricter."""
-    depth = deepest = 0
-    for char in text:
-        if char in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif char in "]}":
-            depth -= 1
-    return deepest
-
-
-def _require_type(headers: Mapping[str, str], expected: str) -> None:
-    if headers.get("content-encoding", "identity") != "identity":
-        raise UnsupportedMediaType("Compressed bodies are not accepted.")
-    media_type, _, parameters = headers.get("content-type", "").partition(";")
-    charset = parameters.strip().lower()
-    if media_type.strip().lower() != expected or charset not in ("", "charset=utf-8", 'charset="utf-8"'):
-        raise UnsupportedMediaType(f"The body must be {expected} in UTF-8.")
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError:
-        raise BadRequest("The body is not UTF-8.") from None
-
-
-def _require_encodable(*texts: str) -> None:
-    """Refuse lone surrogates at the door: what cannot be encoded cannot be hashed, stored or sent on."""
-    try:
-        "".join(texts).encode()
-    except UnicodeEncodeError:
-        raise BadRequest("The request is not UTF-8.") from None
-
-
-def _fields(encoded: str) -> dict[str, tuple[str, ...]]:
-    _require_encodable(encoded)
-    try:
-        pairs = parse_qsl(encoded, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
-    except ValueError:
-        raise BadRequest("The parameters are not decodable, or too many.") from None
-    fields: dict[str, tuple[str, ...]] = {}
-    for name, value in pairs:
-        fields[name] = (*fields.get(name, ()), value)
-    return fields
-
-
-def _one(fields: Mapping[str, tuple[str, ...]], name: str) -> str | None:
-    values = fields.get(name, ())
-    if len(values) > 1:
-        raise BadRequest(f"The parameter {name} is repeated.", parameter=name)
-    return values[0] if values else None
-
-
-def _cookies(event: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, str]:
-    """
-    The first value of each name.
-
-    Only the spaces that HTTP puts there are taken off. Others are part of the name to a browser, which therefore lets a
-    sibling domain set U+2000 + `__Host-…`; stripped, it would pass for the cookie that nobody else can set.
-    """
-    parts = event.get("cookies") or headers.get("cookie", "").split(";")
-    cookies: dict[str, str] = {}
-    for part in parts[:50]:
-        name, separator, value = part.strip(" \t").partition("=")
-        if separator:
-            cookies.setdefault(name, value)
-    return cookies
