@@ -12,6 +12,7 @@ from grantkeeper import wiring
 from grantkeeper.edge import cookies
 from grantkeeper.edge.bugs import report_bugs
 from grantkeeper.edge.http import App, Request, Response, see_other
+from grantkeeper.edge.operations import Operation
 from grantkeeper.edge.pages import Choice, chooser_page, error_page
 from grantkeeper.errors import BadRequest, GrantkeeperError, TooManyRequests
 from grantkeeper.providers.record import Provider
@@ -26,11 +27,15 @@ app_wiring.warm_up(
     "clients", "authorization_requests", "connect_sessions", "provider_items", "public_credentials", "rate_limits"
 )
 
+ASKED = (
+    "*response_type", "*client_id", "*redirect_uri", "*scope", "*code_challenge", "*code_challenge_method", "state",
+    "nonce", "provider", "prompt", "max_age", "login_hint", "resource", "response_mode",
+)  # fmt: skip
 TRIPS_PER_MINUTE = 120  # started from one address; an office behind one address stays well below
 MAX_QUERY = 6 * 1024  # what a POST may carry over into a URL; API Gateway takes 10 KiB of headers in all
 
 
-@app.route("GET /oauth2/authorize")
+@app.route("GET /oauth2/authorize", operation=Operation(status=303, query=ASKED, errors=(429,), fails="page"))
 def get_authorize(request: Request) -> Response:
     """RFC 6749 section 3.1."""
     binding = cookies.binding_for_trip(request.cookies, issuer=app_wiring.issuer)
@@ -57,7 +62,7 @@ def get_authorize(request: Request) -> Response:
     return see_other(answer.location, cookies=_bound(binding, answer.provider))
 
 
-@app.route("POST /oauth2/authorize")
+@app.route("POST /oauth2/authorize", operation=Operation(status=303, form="AuthorizationRequest", fails="page"))
 def post_authorize(request: Request) -> Response:
     """
     The same by form: sent on to the GET (OpenID Connect Core section 3.1.2.1).
@@ -74,7 +79,7 @@ def post_authorize(request: Request) -> Response:
     return see_other(f"{app_wiring.issuer}/oauth2/authorize?{query}")
 
 
-@app.route("GET /connect/{ticket}")
+@app.route("GET /connect/{ticket}", operation=Operation(status=303, errors=(409, 410, 429), fails="page"))
 def get_connect(request: Request) -> Response:
     """Follow a connect link; as often as it takes until one trip comes back."""
     binding = cookies.binding_for_trip(request.cookies, issuer=app_wiring.issuer)

@@ -11,10 +11,13 @@ from grantkeeper import wiring
 from grantkeeper.edge import cookies
 from grantkeeper.edge.bugs import report_bugs
 from grantkeeper.edge.http import App, Request, Response, see_other
+from grantkeeper.edge.operations import Operation
 from grantkeeper.edge.pages import error_page
 from grantkeeper.errors import AuthorizationRequestExpired, GrantkeeperError, MethodNotAllowed
 from grantkeeper.services.complete_callback import complete_callback
 from grantkeeper.services.signin_request import Parameters
+
+CALLED_BACK = Operation(status=303, query=("code", "state", "error", "iss"), errors=(409, 410, 502), fails="page")
 
 logger = Logger()
 app = App(on_error=report_bugs(logger))
@@ -24,14 +27,14 @@ app_wiring.warm_up(
 )
 
 
-@app.route("GET /oauth2/callback/{provider}")
+@app.route("GET /oauth2/callback/{provider}", operation=CALLED_BACK)
 def get_callback(request: Request) -> Response:
     """RFC 6749 section 4.1.2."""
     binding = cookies.read_binding(request.cookies, issuer=app_wiring.issuer)
     return _complete(request, request.query, binding)
 
 
-@app.route("POST /oauth2/callback/{provider}")
+@app.route("POST /oauth2/callback/{provider}", operation=CALLED_BACK)
 def post_callback(request: Request) -> Response:
     """OAuth 2.0 Form Post Response Mode, where the provider's record says that it answers so (C-36)."""
     try:

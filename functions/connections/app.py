@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable
@@ -19,7 +20,8 @@ from grantkeeper.edge.connection_views import (
 )
 from grantkeeper.edge.cors import allow_registered_origin, preflight
 from grantkeeper.edge.cursors import Cursors
-from grantkeeper.edge.http import App, Request, Response, json_response, problem
+from grantkeeper.edge.http import App, Handler, Request, Response, json_response, problem
+from grantkeeper.edge.operations import PERSON, Access, Operation
 from grantkeeper.edge.principals import permitted
 from grantkeeper.errors import BadRequest, Forbidden, GrantkeeperError, TooManyRequests
 from grantkeeper.model import Principal
@@ -37,7 +39,8 @@ from grantkeeper.services.open_connect_session import ConnectRequest, open_conne
 from grantkeeper.services.people import Named, find_person
 from grantkeeper.services.visibility import visible_connection
 
-READ, WRITE = "connections:read", "connections:write"
+READ, WRITE = Access("connections:read", owned=True), Access("connections:write", owned=True)
+OF = ("user_id", "user_sub")  # whose
 OPENED_PER_MINUTE = {"user": 20, "api_key": 600}
 
 logger = Logger()
@@ -46,11 +49,12 @@ app_wiring = wiring.from_environment(os.environ)
 app_wiring.warm_up("api_keys", "clients", "connections", "connect_sessions", "users", "key_set", "provider_items")
 
 
-def browser_route(*route_keys: str) -> Callable[[Callable[[Request], Response]], Callable[[Request], Response]]:
+def browser_route(route_key: str, operation: Operation) -> Callable[[Handler], Handler]:
     """Register a route whose answers, errors among them, the pages of registered origins may read."""
 
-    def register(answer: Callable[[Request], Response]) -> Callable[[Request], Response]:
-        @app.route(*route_keys)
+    def register(answer: Handler) -> Handler:
+        @app.route(route_key, operation=operation)
+        @functools.wraps(answer)
         def with_cors(request: Request) -> Response:
             try:
                 response = answer(request)
@@ -63,10 +67,13 @@ def browser_route(*route_keys: str) -> Callable[[Callable[[Request], Response]],
     return register
 
 
-@browser_route("POST /v1/connect-sessions")
+@browser_route(
+    "POST /v1/connect-sessions",
+    Operation("ConnectSession", status=201, takes="ConnectSessionRequest", access=WRITE, errors=(404, 409, 429)),
+)
 def post_connect_session(request: Request) -> Response:
     """Let one user connect one service."""
-    principal = _principal(request, WRITE)
+    principal = _principal(request)
     wanted = ConnectRequest.parse(request.json())
     _limit_opening(principal)
     opened = open_connect_session(
@@ -86,10 +93,13 @@ def post_connect_session(request: Request) -> Response:
     return json_response(opened_view(opened), status=201)
 
 
-@browser_route("POST /v1/connect-sessions/{id}/complete")
+@browser_route(
+    "POST /v1/connect-sessions/{id}/complete",
+    Operation("Connection", takes="Confirmation", access=WRITE, errors=(409, 410)),
+)
 def post_complete(request: Request) -> Response:
     """Confirm a connection for the user who came back."""
-    principal = _principal(request, WRITE)
+    principal = _principal(request)
     connection = confirm_connection(
         request.path_params["id"],
         Confirmation.parse(request.json()),
@@ -105,10 +115,13 @@ def post_complete(request: Request) -> Response:
     return json_response(connection_view(connection))
 
 
-@browser_route("POST /v1/connections")
+@browser_route(
+    "POST /v1/connections",
+    Operation("Connection", status=201, takes="ApiKeyConnection", access=WRITE, errors=(404, 409, 429)),
+)
 def post_connection(request: Request) -> Response:
     """Keep an API key of a user for a service."""
-    principal = _principal(request, WRITE)
+    principal = _principal(request)
     new = NewApiKey.parse(request.json())
     _limit_opening(principal)
     connection = add_api_key(
@@ -127,10 +140,12 @@ def post_connection(request: Request) -> Response:
     return json_response(connection_view(connection), status=201)
 
 
-@browser_route("GET /v1/connections")
+@browser_route(
+    "GET /v1/connections", Operation("ConnectionList", query=(*OF, "service", "status", "limit", "cursor"), access=READ)
+)
 def get_connections(request: Request) -> Response:
     """A user's connections, page by page."""
-    principal = _principal(request, READ)
+    principal = _principal(request)
     service, status = request.one("service"), request.one("status")
     sub = _person(request, principal)
     query = ("connections", sub, service, status)
@@ -147,18 +162,18 @@ def get_connections(request: Request) -> Response:
     return json_response({"connections": [connection_view(c) for c in page.connections], "cursor": cursor})
 
 
-@browser_route("GET /v1/connections/stats")
+@browser_route("GET /v1/connections/stats", Operation("ConnectionStats", query=OF, access=READ))
 def get_stats(request: Request) -> Response:
     """A user's connections, counted."""
-    principal = _principal(request, READ)
+    principal = _principal(request)
     sub = _person(request, principal)
     return json_response(connection_stats(sub, principal=principal, connections=app_wiring.connections))
 
 
-@browser_route("GET /v1/status")
+@browser_route("GET /v1/status", Operation("StatusList", query=OF, access=READ))
 def get_status(request: Request) -> Response:
     """Every service, and where a user stands with it."""
-    principal = _principal(request, READ)
+    principal = _principal(request)
     sub = _person(request, principal)
     statuses = service_statuses(
         sub, principal=principal, connections=app_wiring.connections, catalog=app_wiring.catalog
@@ -166,18 +181,18 @@ def get_status(request: Request) -> Response:
     return json_response(status_view(statuses))
 
 
-@browser_route("GET /v1/connections/{id}")
+@browser_route("GET /v1/connections/{id}", Operation("Connection", access=READ))
 def get_connection(request: Request) -> Response:
     """One connection."""
-    principal = _principal(request, READ)
+    principal = _principal(request)
     connection = visible_connection(request.path_params["id"], principal=principal, connections=app_wiring.connections)
     return json_response(connection_view(connection))
 
 
-@browser_route("DELETE /v1/connections/{id}")
+@browser_route("DELETE /v1/connections/{id}", Operation("Disconnected", access=WRITE))
 def delete_connection(request: Request) -> Response:
     """Disconnect."""
-    principal = _principal(request, WRITE)
+    principal = _principal(request)
     disconnected = disconnect(
         request.path_params["id"],
         principal=principal,
@@ -191,10 +206,13 @@ def delete_connection(request: Request) -> Response:
     return json_response(disconnected_view(disconnected))
 
 
-@browser_route("GET /v1/audit")
+@browser_route(
+    "GET /v1/audit",
+    Operation("AuditList", query=("limit", "cursor"), access=Access("connections:read", PERSON, owned=True)),
+)
 def get_audit(request: Request) -> Response:
     """The caller's own trail, newest first."""
-    principal = _principal(request, READ)
+    principal = _principal(request)
     if principal.kind != "user" or principal.sub is None:
         raise Forbidden("The own audit trail is read by its user.")
     before = _cursors().read(request.one("cursor"), principal=principal, query=("audit",))
@@ -227,8 +245,8 @@ def preflight_get(request: Request) -> Response:
     return preflight(request, clients=app_wiring.clients, methods=("GET",))
 
 
-def _principal(request: Request, scope: str) -> Principal:
-    return permitted(request, scope, ports=app_wiring, now=_now())
+def _principal(request: Request) -> Principal:
+    return permitted(request, app.access(request), ports=app_wiring, now=_now())
 
 
 def _person(request: Request, principal: Principal) -> str | None:

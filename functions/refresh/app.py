@@ -13,6 +13,7 @@ from grantkeeper import wiring
 from grantkeeper.edge.batches import batch_answer, read_batch
 from grantkeeper.edge.bugs import report_bugs
 from grantkeeper.edge.http import App, Request, Response, json_response
+from grantkeeper.edge.operations import Access, Operation
 from grantkeeper.edge.principals import permitted
 from grantkeeper.edge.reports import Reports
 from grantkeeper.errors import BadRequest, GrantkeeperError
@@ -45,10 +46,18 @@ def _ask_consent(sub: str, client_id: str, connection_id: str) -> bool:
 has_consent = RememberedConsents(_ask_consent, clock=_now)
 
 
-@routes.route("GET /v1/connections/{id}/token")
+@routes.route(
+    "GET /v1/connections/{id}/token",
+    operation=Operation(
+        "Token",
+        query=("token", "min_ttl", "rejected_generation", "scopes"),
+        access=Access("connections:token", owned=True),
+        errors=(409, 429, 502),
+    ),
+)
 def get_token(request: Request) -> Response:
     """Hand out an access token. Never any CORS here: tokens are for servers."""
-    principal = _principal(request, "connections:token")
+    principal = _principal(request)
     wanted = TokenWanted(
         connection_id=request.path_params["id"],
         name=request.one("token") or "main",
@@ -59,16 +68,24 @@ def get_token(request: Request) -> Response:
     return json_response(_hand_out(request, wanted, principal).as_json())
 
 
-@routes.route("POST /v1/connections/{id}/refresh")
+@routes.route(
+    "POST /v1/connections/{id}/refresh",
+    operation=Operation(
+        "RefreshedToken", query=("token",), access=Access("connections:token", owned=True), errors=(409, 429, 502)
+    ),
+)
 def post_refresh(request: Request) -> Response:
     """Refresh now; the answer says how it stands and holds no token."""
-    principal = _principal(request, "connections:token")
+    principal = _principal(request)
     wanted = TokenWanted(request.path_params["id"], name=request.one("token") or "main", force=True)
     answer = _hand_out(request, wanted, principal).as_json()
     return json_response({k: v for k, v in answer.items() if k not in ("access_token", "token_secret", "token_type")})
 
 
-@routes.route("POST /v1/connections/{id}/sync")
+@routes.route(
+    "POST /v1/connections/{id}/sync",
+    operation=Operation("Connection", access=Access("connections:write", owned=True), errors=(409, 429, 502)),
+)
 def post_sync(request: Request) -> Response:
     """Read the account's profile at the provider again."""
     from grantkeeper.edge.connection_views import connection_view  # noqa: PLC0415 - not on the hot path
@@ -76,7 +93,7 @@ def post_sync(request: Request) -> Response:
 
     connection = sync_profile(
         request.path_params["id"],
-        principal=_principal(request, "connections:write"),
+        principal=_principal(request),
         ports=app_wiring,
         run=_run(),
         request_id=request.request_id,
@@ -140,8 +157,8 @@ def _hand_out(request: Request, wanted: TokenWanted, principal: Principal) -> To
     return answer
 
 
-def _principal(request: Request, scope: str) -> Principal:
-    return permitted(request, scope, ports=app_wiring, now=_now())
+def _principal(request: Request) -> Principal:
+    return permitted(request, routes.access(request), ports=app_wiring, now=_now())
 
 
 def _number(request: Request, name: str, *, highest: int | None = None, default: int | None = None) -> Any:

@@ -14,6 +14,7 @@ from grantkeeper.edge.bugs import report_bugs
 from grantkeeper.edge.cors import allow_registered_origin, preflight
 from grantkeeper.edge.http import App, Request, Response, json_response, problem, see_other
 from grantkeeper.edge.oauth_clients import authenticate_client
+from grantkeeper.edge.operations import Operation
 from grantkeeper.edge.pages import error_page, notice_page
 from grantkeeper.errors import BadRequest, GrantkeeperError, OAuthError
 from grantkeeper.model import Client
@@ -24,19 +25,27 @@ from grantkeeper.services.refresh_session import refresh_session
 from grantkeeper.services.revoke_session import revoke_token
 from grantkeeper.services.userinfo import userinfo
 
+LOGOUT = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales", "logout_hint")
+
 logger = Logger()
 app = App(on_error=report_bugs(logger))
 app_wiring = wiring.from_environment(os.environ)
 app_wiring.warm_up("clients", "codes", "sessions", "users", "signer", "key_set")
 
 
-@app.route("POST /oauth2/token")
+@app.route(
+    "POST /oauth2/token",
+    operation=Operation("TokenResponse", form="TokenRequest", security="client", errors=(401, 429), fails="oauth"),
+)
 def post_token(request: Request) -> Response:
     """RFC 6749 section 3.2."""
     return _readable(request, lambda: _no_store(json_response(_token(request))))
 
 
-@app.route("POST /oauth2/revoke")
+@app.route(
+    "POST /oauth2/revoke",
+    operation=Operation(form="RevocationRequest", security="client", errors=(401,), fails="oauth"),
+)
 def post_revoke(request: Request) -> Response:
     """RFC 7009."""
 
@@ -57,7 +66,12 @@ def post_revoke(request: Request) -> Response:
     return _readable(request, answer)
 
 
-@app.route("POST /oauth2/introspect")
+@app.route(
+    "POST /oauth2/introspect",
+    operation=Operation(
+        "Introspection", form="IntrospectionRequest", security="confidential_client", errors=(401,), fails="oauth"
+    ),
+)
 def post_introspect(request: Request) -> Response:
     """RFC 7662; for servers, so without CORS."""
     form = _form(request)
@@ -74,7 +88,11 @@ def post_introspect(request: Request) -> Response:
     return _no_store(json_response(answer))
 
 
-@app.route("GET /oauth2/userinfo", "POST /oauth2/userinfo")
+@app.route(
+    "GET /oauth2/userinfo",
+    "POST /oauth2/userinfo",
+    operation=Operation("UserInfo", security="access_token", errors=(401, 403), fails="oauth"),
+)
 def get_userinfo(request: Request) -> Response:
     """OpenID Connect Core section 5.3; the token travels in the header only (RFC 6750 section 2.1)."""
 
@@ -92,13 +110,13 @@ def get_userinfo(request: Request) -> Response:
     return _readable(request, answer)
 
 
-@app.route("GET /oauth2/end-session")
+@app.route("GET /oauth2/end-session", operation=Operation(status=303, query=LOGOUT, fails="page"))
 def get_end_session(request: Request) -> Response:
     """OpenID Connect RP-Initiated Logout 1.0."""
     return _end_session(request, request.query)
 
 
-@app.route("POST /oauth2/end-session")
+@app.route("POST /oauth2/end-session", operation=Operation(status=303, form="EndSessionRequest", fails="page"))
 def post_end_session(request: Request) -> Response:
     """The same by form."""
     return _end_session(request, {name: (value,) for name, value in request.form().items()})

@@ -24,6 +24,7 @@ from grantkeeper.edge.decode import (
     strict_json_object,
     text_of,
 )
+from grantkeeper.edge.operations import Access, Operation
 from grantkeeper.errors import (
     BadRequest,
     GrantkeeperError,
@@ -144,17 +145,32 @@ class App:
     def __init__(self, *, on_error: Callable[[Request | None, BaseException], None] | None = None) -> None:
         """Args: on_error: told of every bug (an exception that is not ours), with its stack, for the log."""
         self.routes: dict[str, Handler] = {}
+        self.operations: dict[str, Operation] = {}
         self._on_error = on_error
 
-    def route(self, *route_keys: str) -> Callable[[Handler], Handler]:
-        """Register a function for route keys such as `"GET /v1/connections/{id}"`."""
+    def route(self, *route_keys: str, operation: Operation | None = None) -> Callable[[Handler], Handler]:
+        """
+        Register a function for route keys such as `"GET /v1/connections/{id}"`.
+
+        Args:
+            operation: What it promises; None only for what no caller asks for by itself (OPTIONS, HEAD).
+        """
 
         def register(handler: Handler) -> Handler:
             for key in route_keys:
                 self.routes[key] = handler
+                if operation is not None:
+                    self.operations[key] = operation
             return handler
 
         return register
+
+    def access(self, request: Request) -> Access:
+        """Who may call the route of a request; where that is not said, nobody may."""
+        access = self.operations[request.route].access
+        if access is None:
+            raise LookupError(request.route)
+        return access
 
     def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG002 - Lambda passes it
         """Answer one API Gateway event; never raises."""

@@ -18,7 +18,8 @@ from typing import Any, NoReturn, Protocol
 from grantkeeper import ids
 from grantkeeper.api_key_format import PREFIX, ApiKeyText, parse_api_key
 from grantkeeper.edge.http import Request
-from grantkeeper.errors import BadRequest, InsufficientScope, Unauthenticated
+from grantkeeper.edge.operations import Access, Caller
+from grantkeeper.errors import BadRequest, Forbidden, InsufficientScope, Unauthenticated
 from grantkeeper.model import ALL_SCOPES, ApiKey, Client, Principal, Session, User
 from grantkeeper.ports import ApiKeys, Clients, KeySet, Sessions, Users
 from grantkeeper.services.scopes import OPERATOR_SCOPES, effective_scopes
@@ -110,12 +111,13 @@ class PrincipalPorts(Protocol):
     def users(self) -> Users: ...
 
 
-def permitted(request: Request, scope: str, *, ports: PrincipalPorts, now: int) -> Principal:
+def permitted(request: Request, access: Access, *, ports: PrincipalPorts, now: int) -> Principal:
     """
-    Authenticate, and require a scope: how every route under /v1 begins.
+    Authenticate, and require what the route's operation says: how every route under /v1 begins.
 
     Raises:
-        GrantkeeperError: As `authenticate` and `require_scope`.
+        Forbidden: This kind of caller is not for this route.
+        GrantkeeperError: As `authenticate`, `require_scope` and `require_recent_sign_in`.
     """
     principal = authenticate(
         request,
@@ -127,8 +129,19 @@ def permitted(request: Request, scope: str, *, ports: PrincipalPorts, now: int) 
         users=ports.users,
         now=now,
     )
-    require_scope(principal, scope)
+    require_scope(principal, access.scope)
+    if caller_of(principal) not in access.callers:
+        raise Forbidden("This is not for your kind of credential.")
+    if access.recent:
+        require_recent_sign_in(principal, sessions=ports.sessions, now=now)
     return principal
+
+
+def caller_of(principal: Principal) -> Caller:
+    """The kind of a principal: a user at a client, a client by its key, or the operator by his."""
+    if principal.kind == "user":
+        return "user"
+    return "operator_key" if principal.client_id is None else "client_key"
 
 
 def require_scope(principal: Principal, scope: str) -> None:
