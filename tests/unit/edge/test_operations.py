@@ -12,7 +12,7 @@ from grantkeeper.edge.operations import ANY, OPERATOR, PERSON, TEAM, Access, Ope
 from grantkeeper.edge.principals import permitted
 from grantkeeper.errors import Forbidden, InsufficientScope, Unauthenticated
 from grantkeeper.model import ApiKey
-from tests.doubles.deployment import audit_event, deployment, provision, register
+from tests.doubles.deployment import audit_event, deployment, provision
 from tests.doubles.provider import NOON
 
 
@@ -26,14 +26,13 @@ def wiring():
 def caller(wiring: Any, *, client_id: str | None, scopes: tuple[str, ...]) -> Request:
     text = new_api_key()
     key = ApiKey(text.key_id, text.secret_hash, scopes, NOON, NOON + 3600, client_id=client_id)
-    wiring.api_keys.put(key, audit=audit_event())
+    wiring.api_keys.put(key, audit=audit_event("api_key.created"))
     headers = {"x-api-key": text.text}
     return Request("GET /v1/things", "GET", "/v1/things", {}, {}, headers, {}, b"", "192.0.2.1", "r")
 
 
 def test_key_of_a_client_is_let_in_where_teams_are(wiring):
     """A client's key with the scope passes where clients may call."""
-    register(wiring, client_id="backend", token_endpoint_auth_method="client_secret_basic")
     request = caller(wiring, client_id="backend", scopes=("connections:read",))
 
     principal = permitted(request, Access("connections:read", TEAM), ports=wiring, now=NOON)
@@ -44,7 +43,6 @@ def test_key_of_a_client_is_let_in_where_teams_are(wiring):
 @pytest.mark.parametrize("callers", [PERSON, OPERATOR])
 def test_k05_kind_of_caller_counts_besides_the_scope(wiring, callers):
     """A client's key that holds the scope is refused where only people, or only operators, may call."""
-    register(wiring, client_id="backend", token_endpoint_auth_method="client_secret_basic")
     request = caller(wiring, client_id="backend", scopes=("admin:read",))
 
     with pytest.raises(Forbidden):
