@@ -88,6 +88,8 @@ def configure(
         disabled=disabled,
         audit=operator.event("provider.configured", provider=provider_id, details={"fields": ",".join(sorted(fields))}),
     )
+    for name in _sharing(items, provider.credentials_id, provider_id, local=stack.wiring.local):
+        stack.wiring.breakers.forget(name)  # what was refused, and what failed, belongs to the registration before
     shown = {
         "provider": provider_id,
         "redirect_uri": f"{stack.wiring.issuer}/oauth2/callback/{provider_id}",
@@ -125,6 +127,14 @@ def check_providers(stack: Stack, *, provider_id: str | None, offline: bool, bui
     show_list(rows, as_json=as_json, empty="No providers.")
     if any(finding.wrong for finding in findings):
         raise click.exceptions.Exit(1)
+
+
+def _sharing(items: Any, credentials_id: str, provider_id: str, *, local: bool) -> set[str]:
+    """The providers that a change of these credentials concerns: a registration may serve several."""
+    from grantkeeper.providers.catalog import Catalog
+
+    catalog = Catalog(overrides=items.overrides(), allow_private_addresses=local)
+    return {provider_id, *(each.id for each in catalog.all() if each.credentials_id == credentials_id)}
 
 
 def _record_fields(stack: Stack, *, record: Path | None, issuer: str | None) -> dict[str, Any]:

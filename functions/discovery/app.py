@@ -46,9 +46,10 @@ def get_providers(_: Request) -> Response:
     """Every provider and service, with its state."""
     now = int(time.time())
     catalog, provider_items = app_wiring.catalog, app_wiring.provider_items
-    configured = [provider_id for provider_id, live in provider_items.registrations().items() if live]
-    open_breakers = frozenset(name for name in configured if app_wiring.breakers.open_until(name) > now)
-    providers = provider_states(catalog=catalog, provider_items=provider_items, open_breakers=open_breakers)
+    breakers, live = app_wiring.breakers, {name for name, each in provider_items.registrations().items() if each}
+    configured = [provider.id for provider in catalog.all() if provider.credentials_id in live]
+    degraded = frozenset(name for name in configured if breakers.open_until(name) > now or breakers.misconfigured(name))
+    providers = provider_states(catalog=catalog, provider_items=provider_items, degraded=degraded)
     return allow_any_origin(json_response({"providers": list(providers)}, cache_control="public, max-age=60"))
 
 

@@ -11,6 +11,7 @@ import pytest
 from grantkeeper import ids
 from grantkeeper.model import ConnectSession
 from grantkeeper.oauth.pkce import code_challenge
+from tests.doubles.aws import memory_wiring
 from tests.doubles.deployment import (
     REDIRECT_URI,
     VERIFIER,
@@ -19,6 +20,7 @@ from tests.doubles.deployment import (
     deployment,
     provision,
     register_provider,
+    trail,
 )
 from tests.doubles.provider import FakeProvider
 from tests.support.functions import Answer, Function, cookie_jar
@@ -195,6 +197,43 @@ def test_r12_key_trouble_is_counted_where_the_alarm_looks(capsys):
         world.wiring.aws.kms.enable()  # one KMS serves the tests of the whole run
 
     assert '"KmsRefused":[1.0]' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("purpose", ["signin", "connect"])
+def test_f28_a_refused_registration_alarms_the_operator_and_nobody_else(purpose, capsys):
+    """Code exchange: the client hears of an error, the operator of its cause; the next success ends it (C-53)."""
+    world = World()
+    world.wiring.env["POWERTOOLS_METRICS_NAMESPACE"] = "Grantkeeper"
+    url, jar = (world.start() if purpose == "signin" else world.start_connect())[:2]
+    world.provider.answer_next(401, {"error": "invalid_client", "error_description": "their words"})
+
+    arrived = told(world.come_back(world.provider.consent(url), jar))
+
+    assert arrived["error"] in ("server_error", "temporarily_unavailable")
+    assert "their words" not in str(arrived)
+    printed = capsys.readouterr().out
+    assert '"ProviderMisconfigured":[1.0]' in printed
+    assert '"OperatorAttention":[1.0]' in printed
+    [entry] = [item for item in trail(world.wiring) if item["action"] == "provider.misconfigured"]
+    assert entry["reason"] == "invalid_client"
+    assert memory_wiring(aws=world.wiring.aws).breakers.misconfigured("example")
+    assert memory_wiring(aws=world.wiring.aws).breakers.open_until("example") == 0
+
+    url, jar = (world.start() if purpose == "signin" else world.start_connect())[:2]
+    assert "error" not in told(world.come_back(world.provider.consent(url), jar))
+    assert not memory_wiring(aws=world.wiring.aws).breakers.misconfigured("example")
+
+
+def test_f28_what_a_browser_says_of_our_registration_alarms_nobody():
+    """Anybody can write `error=unauthorized_client` into an address; only the token endpoint's word counts."""
+    world = World()
+    url, jar, _ = world.start_connect()
+
+    answer = world.come_back(world.provider.consent(url, deny="unauthorized_client"), jar)
+
+    assert told(answer)["error"] == "server_error"
+    assert not memory_wiring(aws=world.wiring.aws).breakers.misconfigured("example")
+    assert "provider.misconfigured" not in actions(world.wiring)
 
 
 @pytest.mark.parametrize("operation", ["get_item", "update_item"])

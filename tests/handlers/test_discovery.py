@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -108,6 +109,30 @@ def test_providers_are_listed_with_their_state(wiring, discovery):
     assert "our-google" not in answer.body
     services = {s["id"]: s for provider in answer.json["providers"] for s in provider["services"]}
     assert services["gmail"]["state"] == "available"
+
+
+def test_f28_who_refuses_our_registration_is_degraded_until_it_works(wiring, discovery):
+    """So is who does not answer; a provider that shares another's registration is looked at as well."""
+    for name in ("slack", "google", "github"):
+        wiring.provider_items.put(
+            name,
+            record=None,
+            registrations=[{"client_id": "ours", "secret_parameter": "/p", "state": "active"}],
+            disabled=False,
+            audit=audit_event("provider.changed"),
+        )
+    wiring.breakers.record_refusal("slack-signin", error="invalid_client", now=int(time.time()))
+    wiring.breakers.record_failure("google", now=int(time.time()), retry_after=60)
+
+    def states() -> dict[str, str]:
+        providers = discovery("GET /v1/providers").json["providers"]
+        return {provider["id"]: provider["state"] for provider in providers}
+
+    before = states()
+    assert (before["slack-signin"], before["slack"]) == ("degraded", "available")
+    assert (before["google"], before["github"]) == ("degraded", "available")
+    wiring.breakers.record_success("slack-signin")
+    assert states()["slack-signin"] == "available"
 
 
 def test_a_connect_page_can_be_drawn_from_the_list(discovery):

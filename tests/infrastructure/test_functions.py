@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from grantkeeper.services.due_shards import MOST_SHARDS
 from tests.infrastructure.template import ROOT, functions, of_type, refers_to, source, translated
 
 LEASE_SECONDS = 30
@@ -38,6 +39,16 @@ def test_i07_a_refresh_ends_well_before_its_lease():
     """A function that lives longer than its lease would spend a refresh token another is spending."""
     for name in ("RefreshFunction", "RefreshWorkerFunction"):
         assert functions()[name]["Timeout"] <= 20 < LEASE_SECONDS
+
+
+def test_i07_the_sweeper_is_deployed_before_those_whose_shards_it_reads():
+    """While a deployment changes their number, and when it is rolled back, no writer is ahead of the reader."""
+    resources = source()["Resources"]
+    writers = {n for n, f in functions().items() if "DUE_SHARDS" in f["Environment"]["Variables"]} - {"SweeperFunction"}
+
+    assert len(writers) == 5
+    assert {resources[name].get("DependsOn") for name in writers} == {"SweeperFunction"}
+    assert source()["Parameters"]["DueShards"]["MaxValue"] == MOST_SHARDS
 
 
 def test_i07_concurrency_is_reserved_only_where_asked():
@@ -200,8 +211,8 @@ def test_i14_ten_alarms_each_on_one_metric():
         ("AWS/DynamoDB", "WriteThrottleEvents"),
         ("AWS/Lambda", "IteratorAge"),
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
-        ("Grantkeeper", "KmsRefused"),
         ("Grantkeeper", "OldestDueAge"),
+        ("Grantkeeper", "OperatorAttention"),
         ("Grantkeeper", "ReuseDetected"),
         ("Grantkeeper", "SigningKeyAge"),
         ("Grantkeeper", "TamperingDetected"),

@@ -314,6 +314,15 @@ def come_back_with_another_account(stack: Stack) -> None:
     assert back["error"] == "account_mismatch"
 
 
+def find_our_registration_refused(stack: Stack) -> None:
+    """A code exchange fails because of us: it is remembered for the connect page, and forgotten when one works."""
+    key = stack.api_key("connections:read", "connections:write")
+    stack.world.provider.answer_next(401, {"error": "invalid_client"})
+    assert "error" in stack.come_back(key, user_id="42")
+    assert "provider.misconfigured" in actions(stack.world.wiring)
+    stack.connect(key, user_id="42")
+
+
 def confirm_for_somebody_else(stack: Stack) -> None:
     """A confirmation for another user ends the session and discards the tokens."""
     key = stack.api_key("connections:read", "connections:write")
@@ -438,6 +447,7 @@ JOURNEYS: tuple[Callable[[Stack], None], ...] = (
     connect_for_somebody_known,
     come_back_with_another_account,
     confirm_for_somebody_else,
+    find_our_registration_refused,
     read_tokens,
     work_off_what_is_due,
     lose_a_grant,

@@ -242,6 +242,37 @@ def test_a_breaker_that_cannot_be_read_stops_nobody(world: Any) -> None:
     world.breakers.record_success("google")
 
 
+def test_f28_a_refused_registration_is_remembered_until_something_works(world: Any) -> None:
+    """It stops no call, and the next success or the operator's hand forgets it."""
+    breakers = world.breakers
+    breakers.record_refusal("google", error="invalid_client", now=NOON)
+    assert breakers.misconfigured("google")
+    assert not breakers.misconfigured("github")
+    assert breakers.open_until("google") == 0
+    breakers.record_success("google")
+    assert not breakers.misconfigured("google")
+    breakers.record_refusal("google", error=None, now=NOON)
+    breakers.forget("google")
+    assert not breakers.misconfigured("google")
+
+
+def test_f28_a_refusal_met_a_thousand_times_is_written_once(world: Any) -> None:
+    """Every caller meets it while the registration is wrong."""
+    for second in range(5):
+        world.breakers.record_refusal("google", error="invalid_client", now=NOON + second)
+        assert world.breakers.misconfigured("google")
+    assert world.aws.dynamodb.faults.count("update_item") == 1
+
+
+def test_a_refusal_that_cannot_be_written_costs_its_caller_nothing(world: Any) -> None:
+    """The mark is for people; the caller has an answer of his own."""
+    for operation in ("get_item", "update_item"):
+        world.aws.dynamodb.faults.throttle(operation, times=99)
+    world.breakers.record_refusal("google", error="invalid_client", now=NOON)
+    world.breakers.forget("google")
+    assert not world.breakers.misconfigured("google")
+
+
 # --- rate windows ---
 
 

@@ -272,9 +272,16 @@ class Wiring:
     @property
     def _refusals(self) -> Callable[[], None]:
         """For the functions that seal or sign, which count nothing else; the others report the error itself."""
-        from grantkeeper.edge.reports import counting_refusals
+        from grantkeeper.edge.reports import counting
 
-        return counting_refusals(self.env)
+        return counting(self.env, "KmsRefused")
+
+    @property
+    def count_misconfigured(self) -> Callable[[], None]:
+        """For the callback: a provider refused our registration."""
+        from grantkeeper.edge.reports import counting
+
+        return counting(self.env, "ProviderMisconfigured")
 
     # --- table names ---
 

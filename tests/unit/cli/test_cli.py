@@ -154,6 +154,19 @@ def test_a_provider_gets_credentials_and_the_old_ones_stay_live(run, wiring):
     assert "secret-" not in str(wiring.aws.dynamodb.dump("grants"))
 
 
+def test_f28_a_new_registration_is_not_blamed_for_the_old_one(run, wiring):
+    """What was refused is forgotten at once, for every provider that the registration serves."""
+    for provider in ("slack", "slack-signin", "google"):
+        wiring.breakers.record_refusal(provider, error="invalid_client", now=1)
+
+    answer = run("providers", "configure", "slack-signin", "--client-id", "new", "--client-secret-stdin", given="s")
+
+    assert answer.exit_code == 0, answer.output
+    assert not wiring.breakers.misconfigured("slack")
+    assert not wiring.breakers.misconfigured("slack-signin")
+    assert wiring.breakers.misconfigured("google")
+
+
 def test_an_unknown_provider_is_told_in_a_sentence(run):
     """No stack trace."""
     answer = run("providers", "configure", "nobody", "--client-id", "x", "--client-secret-stdin", given="y")

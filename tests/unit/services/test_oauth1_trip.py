@@ -60,6 +60,17 @@ def world():
     return World()
 
 
+def test_f28_a_refused_key_is_the_operators_business(world):
+    """The request token is refused: the provider is marked, and a key that works unmarks it."""
+    world.wiring.secrets.put("/trello", "wrong")
+    assert landed(world.visit(world.leave())).error in ("server_error", "temporarily_unavailable")
+    assert world.wiring.breakers.misconfigured(ID)
+
+    world.wiring.secrets.put("/trello", "our secret")
+    world.connected()
+    assert not world.wiring.breakers.misconfigured(ID)
+
+
 def test_a_link_leads_by_our_callback_to_the_consent_page(world):
     """The function that follows links calls nobody; the callback's asks for the request token."""
     first = world.leave()

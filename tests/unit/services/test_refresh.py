@@ -233,9 +233,11 @@ def test_f28_our_secret_changed_midway_and_no_connection_is_touched(world):
     audited = [i for i in world.aws.dynamodb.dump("audit") if i["action"]["S"] == "provider.misconfigured"]
     assert len(audited) == 1
     assert len(world.reports.of("provider_misconfigured")) == 2
+    assert world.container().breakers.misconfigured(world.grant().provider)
 
     world.wiring.secrets.put("/grantkeeper/example", world.provider.client_secret)
     world.refresh(wiring=world.container())
+    assert not world.container().breakers.misconfigured(world.grant().provider)
     assert_works(world, generation=2)
 
 

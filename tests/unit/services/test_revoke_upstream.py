@@ -129,6 +129,9 @@ def test_our_registration_refused_keeps_the_secrets(world):
         revoke(world)
 
     assert world.grant().sealed
+    assert world.grant().status == "revoked"
+    assert world.container().breakers.misconfigured(world.grant().provider)
+    assert len(world.reports.of("provider_misconfigured")) == 1
 
 
 def test_the_end_comes_after_a_week(world):

@@ -26,14 +26,19 @@ _KNOWN: Mapping[str, tuple[str | None, str]] = MappingProxyType(
 )
 
 
-def counting_refusals(env: Mapping[str, str]) -> Callable[[], None]:
+# What the alarm of the same name watches: somebody we depend on refuses us, and only an operator can help.
+ATTENTION = "OperatorAttention"
+
+
+def counting(env: Mapping[str, str], metric: str) -> Callable[[], None]:
     """
-    Make what counts KMS's refusals in a function that counts nothing else.
+    Make what counts, for the operator's attention, in a function that counts nothing else.
 
     Its metrics are made when there is something to count, so that no cold start pays for them.
 
     Args:
         env: Names the metrics; where it names none, nobody watches and nothing is counted.
+        metric: `KmsRefused` or `ProviderMisconfigured`; the alarm's is counted with it.
     """
 
     def count() -> None:
@@ -42,7 +47,8 @@ def counting_refusals(env: Mapping[str, str]) -> Callable[[], None]:
             from aws_lambda_powertools import Metrics  # noqa: PLC0415 - see above
 
             metrics = Metrics(namespace=namespace, service=env.get("POWERTOOLS_SERVICE_NAME"))
-            metrics.add_metric(name="KmsRefused", unit="Count", value=1)
+            for name in (metric, ATTENTION):
+                metrics.add_metric(name=name, unit="Count", value=1)
             metrics.flush_metrics()
 
     return count
@@ -76,13 +82,19 @@ class Reports:
             write(event.replace("_", " "), extra=dict(facts))
         if metric:
             self.count(metric)
+        if event == "provider_misconfigured":
+            self.count(ATTENTION)
         if facts.get("error") == "key-service-unavailable":
-            self.count("KmsRefused")
+            self._kms_refused()
 
     def refused(self, error: GrantkeeperError) -> None:
         """Count an answer's error where an alarm watches for it."""
         if isinstance(error, KeyServiceUnavailable):
-            self.count("KmsRefused")
+            self._kms_refused()
+
+    def _kms_refused(self) -> None:
+        self.count("KmsRefused")
+        self.count(ATTENTION)
 
     def count(self, metric: str, value: float = 1, unit: str = "Count") -> None:
         """Add to a metric."""

@@ -85,6 +85,7 @@ TRELLO_OAUTH1 = Provider(
     errors=(
         ErrorRule("dead", status=401, body_text="invalid token", reason="revoked_by_user"),  # plain text, no JSON
         ErrorRule("config", status=401, body_text="invalid key"),
+        ErrorRule("config", status=401, body_text="invalid signature"),  # our secret is not the key's
     ),
     registration_url="https://trello.com/power-ups/admin",
     sources=(
@@ -102,7 +103,7 @@ TRELLO_OAUTH1 = Provider(
             "https://trello.com/power-ups/admin",
             "2026-11-21",
             status="unverified",
-            note="the words of an unknown key; the avatar's size suffix; manual_url",
+            note="the words for an unknown key and a wrong secret; the avatar's size suffix; manual_url",
         ),
     ),
 )

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from grantkeeper.ports import (
     AuditTrail,
     AuthorizationRequests,
+    Breakers,
     Clients,
     Codes,
     Connections,
@@ -51,3 +53,7 @@ class CallbackPorts(Protocol):
     def sealer(self) -> Sealer: ...
     @property
     def work_queue(self) -> WorkQueue: ...
+    @property
+    def breakers(self) -> Breakers: ...
+    @property
+    def count_misconfigured(self) -> Callable[[], None]: ...

@@ -22,6 +22,7 @@ from grantkeeper.errors import (
     GrantkeeperError,
     OAuthError,
     ProviderDeclined,
+    ProviderMisconfigured,
     ProviderMismatch,
 )
 from grantkeeper.model import AuditEvent, AuthorizationRequest
@@ -87,10 +88,15 @@ def complete_callback(
         if code is None:
             return begin_trip(trip, ports=ports, now=now)
         tokens = redeem_trip(code, trip, state=state, ports=ports, now=now)
+        ports.breakers.record_success(trip.provider)
         return _finish(trip, tokens, issuer=issuer, ports=ports, now=now, request_id=request_id)
     except ConnectSessionExpired:
         raise
     except GrantkeeperError as error:
+        if isinstance(error, ProviderMisconfigured):
+            from grantkeeper.services.report_registration import report_refused_trip  # noqa: PLC0415 - an exception
+
+            report_refused_trip(trip, error, ports=ports, now=now)
         return _failed(trip, error, issuer=issuer, ports=ports, now=now, request_id=request_id)
 
 

@@ -60,7 +60,7 @@ def openid_configuration(issuer: str) -> Mapping[str, Any]:
     }  # fmt: skip
 
 
-def provider_states(*, catalog: Catalog, provider_items: Providers, open_breakers: frozenset[str]) -> Sequence[Any]:
+def provider_states(*, catalog: Catalog, provider_items: Providers, degraded: frozenset[str]) -> Sequence[Any]:
     """
     Every provider with its services and their state: all that an interface needs to draw its connect page.
 
@@ -68,7 +68,7 @@ def provider_states(*, catalog: Catalog, provider_items: Providers, open_breaker
     own key. `icon` is a key into the interface's own set; `access` is in the record's order, from less to more.
 
     Args:
-        open_breakers: Providers that are not called at the moment.
+        degraded: Providers that are not called at the moment, or that refuse our registration. They can be tried.
     """
     disabled, registrations = provider_items.disabled(), provider_items.registrations()
     answer = []
@@ -78,7 +78,7 @@ def provider_states(*, catalog: Catalog, provider_items: Providers, open_breaker
         elif provider.protocol != "api_key" and not registrations.get(provider.credentials_id):
             state = "not_configured"
         else:
-            state = "degraded" if provider.id in open_breakers else "available"
+            state = "degraded" if provider.id in degraded else "available"
         answer.append(
             {
                 "id": provider.id,

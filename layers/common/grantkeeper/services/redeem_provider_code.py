@@ -88,12 +88,16 @@ def redeem_provider_code(
     claims = _id_claims(
         answer, sets, provider=provider, credentials=credentials, keys=keys, nonce=nonce, now=now, max_age=max_age
     )
+    if claims is not None and provider.token_response.kept_claims:
+        sets = {name: read_set(answer, provider, name, now=now, id_claims=claims) for name in names}
     return ProviderTokens(answer.body, sets, claims)
 
 
-def read_set(answer: HttpResponse, provider: Provider, name: str, *, now: int) -> TokenSet:
+def read_set(
+    answer: HttpResponse, provider: Provider, name: str, *, now: int, id_claims: Mapping[str, Any] | None = None
+) -> TokenSet:
     """Read a token set as it will be read from the vault, so that both readings agree."""
-    plaintext = sealable(answer.body, provider=provider, name=name, previous=None, received_at=now)
+    plaintext = sealable(answer.body, provider=provider, name=name, previous=None, received_at=now, id_claims=id_claims)
     return token_set(plaintext, provider=provider, name=name)
 
 
@@ -104,7 +108,7 @@ def refusal(fault: Failure) -> Exception:
             "The provider could not answer.", outcome_unknown=fault.outcome_unknown, retry_after=fault.retry_after
         )
     if fault.kind == "config":
-        return ProviderMisconfigured("The provider refused our registration.")
+        return ProviderMisconfigured("The provider refused our registration.", error=fault.error)
     return TokenResponseRejected("The provider did not grant the code.", reason=fault.reason or fault.error)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 
 from grantkeeper import ids
-from grantkeeper.errors import StoreUnavailable
-from grantkeeper.model import AuditEvent, Grant
+from grantkeeper.errors import ProviderMisconfigured, StoreUnavailable
+from grantkeeper.model import AuditEvent, AuthorizationRequest, Grant
+from grantkeeper.services.callback_ports import CallbackPorts
 from grantkeeper.services.refresh_run import RefreshPorts, Run
 
 DAY = 86_400
@@ -14,25 +15,53 @@ DAY = 86_400
 
 def report_registration(grant: Grant, *, error: str | None, ports: RefreshPorts, run: Run) -> None:
     """
-    Count it, audit it once a day per registration, and let the breaker spare the other connections the same refusal.
+    Count it, audit it once a day per registration, mark the provider degraded, and let the breaker spare the other
+    connections the same refusal.
 
     Args:
         grant: One of those it was met with.
         error: The registered code, e.g. `invalid_client`.
     """
     now = run.clock()
-    day = now - now % DAY
-    event = AuditEvent(
-        id=f"evt_{ids.digest(f'misconfigured {grant.provider} {grant.credentials_id} {error} {day}')}",
-        time=day,
-        action="provider.misconfigured",
-        actor="system:refresh",
-        provider=grant.provider,
-        reason=error,
-        details={"credentials": grant.credentials_id, "detected_at": str(now)},
-    )
     run.report("provider_misconfigured", {"provider": grant.provider, "error": error or ""})
     with contextlib.suppress(StoreUnavailable):
         ports.breakers.record_failure(grant.provider, now=now)
+        ports.breakers.record_refusal(grant.provider, error=error, now=now)
     with contextlib.suppress(StoreUnavailable):
-        ports.audit.record(event)
+        ports.audit.record(_refused(grant.provider, grant.credentials_id, error, actor="system:refresh", now=now))
+
+
+def report_refused_trip(
+    trip: AuthorizationRequest, error: ProviderMisconfigured, *, ports: CallbackPorts, now: int
+) -> None:
+    """
+    Say the same of a code exchange that the token endpoint refused because of us.
+
+    The breaker is left alone: what a browser brought may have had a part in it, and must not stop anybody's refresh.
+
+    Args:
+        trip: Redeemed, in vain.
+        error: Its extension `error` is the registered code.
+        now: Epoch seconds.
+    """
+    code = error.extensions.get("error")
+    told = code if isinstance(code, str) else None
+    ports.count_misconfigured()
+    with contextlib.suppress(StoreUnavailable):
+        ports.breakers.record_refusal(trip.provider, error=told, now=now)
+    with contextlib.suppress(StoreUnavailable):
+        ports.audit.record(_refused(trip.provider, trip.credentials_id, told, actor="system:callback", now=now))
+
+
+def _refused(provider: str, credentials_id: str, error: str | None, *, actor: str, now: int) -> AuditEvent:
+    """One entry a day for the same refusal of the same registration, whoever meets it."""
+    day = now - now % DAY
+    return AuditEvent(
+        id=f"evt_{ids.digest(f'misconfigured {provider} {credentials_id} {error} {day}')}",
+        time=day,
+        action="provider.misconfigured",
+        actor=actor,
+        provider=provider,
+        reason=error,
+        details={"credentials": credentials_id, "detected_at": str(now)},
+    )

@@ -8,6 +8,9 @@ A circuit breaker per provider, shared by all execution environments.
 
 A breaker is a courtesy to a provider in trouble, so it never stops us by itself: when the table does not answer,
 what was known last holds, and failing to count is no failure.
+
+The same item remembers that the provider refused our registration. That stops no call: it is what an operator and the
+connect page are told, until a call succeeds or the registration is changed.
 """
 
 from __future__ import annotations
@@ -41,7 +44,7 @@ class DynamoBreakers:
         """Args: clock: epoch seconds, for what is remembered."""
         self._table = Table(client, grants_table)
         self._clock = clock
-        self._known: dict[str, tuple[float, int, bool]] = {}  # read at, open until, any failure counted
+        self._known: dict[str, tuple[float, int, bool, bool]] = {}  # read at, open until, failures?, misconfigured?
 
     def open_until(self, provider: str) -> int:
         """Epoch second until which the provider is not to be called; 0 when closed. Remembered for 5 seconds."""
@@ -67,27 +70,50 @@ class DynamoBreakers:
         self._known.pop(provider, None)
 
     def record_success(self, provider: str) -> None:
-        """Close the breaker; writes only when there is something to forget."""
+        """Close the breaker, our registration works; writes only when there is something to forget."""
+        if any(self._look(provider)[2:]):
+            self.forget(provider)
+
+    def record_refusal(self, provider: str, *, error: str | None, now: int) -> None:
+        """
+        Remember that the provider refused our registration, once.
+
+        Args:
+            provider: Who refused.
+            error: The registered code, for whoever reads the item.
+            now: Epoch seconds.
+        """
+        with contextlib.suppress(StoreUnavailable):
+            if not self._look(provider)[3]:
+                values = {":now": now, ":error": error or "unknown"}
+                change = "SET #misconfigured_at = :now, #misconfigured_error = :error"
+                self._table.update(keys.breaker(provider), change, values=values, budget=BUDGET)
+                self._known.pop(provider, None)
+
+    def misconfigured(self, provider: str) -> bool:
+        """Tell whether our registration was refused and nothing has worked since. Remembered for 5 seconds."""
+        return self._look(provider)[3]
+
+    def forget(self, provider: str) -> None:
+        """Forget everything: an operator has changed the registration."""
         with contextlib.suppress(StoreUnavailable, ConditionFailed):
-            if not self._look(provider)[2]:
-                return
             self._table.update(
                 keys.breaker(provider),
-                "REMOVE #failures, #failed_at, #open_until",
+                "REMOVE #failures, #failed_at, #open_until, #misconfigured_at, #misconfigured_error",
                 condition="attribute_exists(#pk)",
                 budget=BUDGET,
             )
         self._known.pop(provider, None)
 
-    def _look(self, provider: str) -> tuple[float, int, bool]:
+    def _look(self, provider: str) -> tuple[float, int, bool, bool]:
         known, now = self._known.get(provider), self._clock()
         if known is not None and 0 <= now - known[0] < CACHED:
             return known
         try:
             item = self._table.get(keys.breaker(provider), consistent=False) or {}
         except StoreUnavailable:
-            return known or (now, 0, False)
-        seen = (now, _number(item, "open_until"), "failures" in item)
+            return known or (now, 0, False, False)
+        seen = (now, _number(item, "open_until"), "failures" in item, "misconfigured_at" in item)
         self._known[provider] = seen
         return seen
 
