@@ -417,6 +417,30 @@ class Counters(Protocol):
     def totals(self) -> Mapping[str, int]:
         """All counters summed over shards: constant cost, however many connections there are."""
 
+@dataclass(frozen=True, slots=True)
+class ShardMark:
+    """
+    How many shards of the due index may hold rows.
+
+    `falls_to` is where the mark may fall, since above it no row has been seen from `empty_since` (epoch seconds) on.
+    """
+
+    high_water: int = 0
+    falls_to: int | None = None
+    empty_since: int | None = None
+    write_id: str = ""  # of its last write; empty before there is any
+
+
+class DueShards(Protocol):
+    """The high-water mark of the due index (item CONFIG)."""
+
+    def mark(self) -> ShardMark:
+        """Consistent; a mark of 0 before there is any."""
+
+    def replace(self, mark: ShardMark, *, expected: ShardMark) -> ShardMark | None:
+        """Put a mark in place of the expected one; the mark as written, or None when somebody else was faster."""
+
+
     def of_day(self, day: str) -> Mapping[str, int]:
         """The counters of one UTC day (`yyyy-mm-dd`)."""
 

@@ -26,6 +26,7 @@ def do(world, *, workers=2, run=None, shards=SHARDS):
         grants=world.wiring.grants,
         breakers=world.wiring.breakers,
         work_queue=world.wiring.work_queue,
+        due_shards=world.wiring.shard_mark,
         shards=shards,
         workers=workers,
         run=run or world.run(),

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import batched
 
+from grantkeeper.errors import StoreUnavailable
 from grantkeeper.model import DueGrant, Work
-from grantkeeper.ports import Breakers, Grants, WorkQueue
+from grantkeeper.ports import Breakers, DueShards, Grants, ShardMark, WorkQueue
+from grantkeeper.services.due_shards import in_turn, lowered, occupied, patrolled, raised
 from grantkeeper.services.refresh_run import Run
 
 IDS_PER_MESSAGE = 25
@@ -32,7 +34,8 @@ class SweepReport:
     held_back: int  # their provider's breaker is open
     left: int  # beyond the capacity
     oldest_due: int
-    shards_unread: int  # the time ran out
+    shards: int  # that may hold rows: the high-water mark
+    shards_unread: int  # the time ran out, or the index did not answer
 
 
 def sweep(
@@ -40,6 +43,7 @@ def sweep(
     grants: Grants,
     breakers: Breakers,
     work_queue: WorkQueue,
+    due_shards: DueShards,
     shards: int,
     workers: int,
     run: Run,
@@ -51,7 +55,7 @@ def sweep(
     harmless.
 
     Args:
-        shards: Partitions of the due index.
+        shards: How many shards of the due index new rows are spread over; those to read are at least as many.
         workers: How many messages are worked on at once.
 
     Raises:
@@ -59,32 +63,86 @@ def sweep(
     """
     now = run.clock()
     ends_at = max(run.remaining - BUDGET, RESERVE)
-    due, unread = _due(grants, breakers, shards=shards, before=now + AHEAD, ends_at=ends_at, run=run)
+    mark = _mark(due_shards, to=shards, run=run)
+    numbers = in_turn(mark.high_water, now=now)
+    due, unread = _due(grants, breakers, shards=numbers, before=now + AHEAD, ends_at=ends_at, run=run)
+    if run.remaining > ends_at:
+        strays = _patrol(grants, mark, now=now, run=run)
+        if strays:
+            numbers = list(range(mark.high_water, max(strays) + 1))
+            mark = _mark(due_shards, to=max(strays) + 1, run=run)
+            more, unread_there = _due(grants, breakers, shards=numbers, before=now + AHEAD, ends_at=ends_at, run=run)
+            due, unread = _by_age([*due, *more]), unread + unread_there
     open_until = {provider: breakers.open_until(provider) for provider in {each.provider for each in due}}
     callable_now = [each for each in due if open_until[each.provider] <= now]
     chosen = _choose(callable_now, capacity=_capacity(work_queue.depth(), workers), open_until=open_until)
     work_queue.send(_messages(chosen))
+    if run.remaining > ends_at:
+        mark = _lower(due_shards, grants, mark, to=shards, run=run)
     return SweepReport(
         due=len(due),
         sent=len(chosen),
         held_back=len(due) - len(callable_now),
         left=len(callable_now) - len(chosen),
         oldest_due=max(0, now - min((each.due_at for each in due), default=now)),
+        shards=mark.high_water,
         shards_unread=unread,
     )
 
 
+def _mark(due_shards: DueShards, *, to: int, run: Run) -> ShardMark:
+    """The mark, raised before anything is read; a mark that cannot be had stops no sweep."""
+    try:
+        return raised(due_shards, to=to)
+    except StoreUnavailable as error:
+        run.report("due_shards_unknown", {"error": error.slug})
+        return ShardMark(high_water=to)
+
+
+def _patrol(grants: Grants, mark: ShardMark, *, now: int, run: Run) -> list[int]:
+    """Shards above the mark that hold rows all the same, of the few whose turn it is."""
+    try:
+        strays = [shard for shard in patrolled(mark.high_water, now=now) if occupied(grants, shard)]
+    except StoreUnavailable:
+        return []  # their turn comes again
+    if strays:
+        run.report("due_rows_above_the_mark", {"mark": str(mark.high_water), "shard": str(max(strays))})
+    return strays
+
+
+def _lower(due_shards: DueShards, grants: Grants, mark: ShardMark, *, to: int, run: Run) -> ShardMark:
+    """The mark, lowered when its time has come; otherwise, or when a store does not answer, as it was."""
+    try:
+        return lowered(due_shards, grants, mark, to=to, now=run.clock())
+    except StoreUnavailable as error:
+        run.report("due_shards_unknown", {"error": error.slug})
+        return mark
+
+
 def _due(
-    grants: Grants, breakers: Breakers, *, shards: int, before: int, ends_at: float, run: Run
+    grants: Grants, breakers: Breakers, *, shards: Sequence[int], before: int, ends_at: float, run: Run
 ) -> tuple[list[DueGrant], int]:
-    """All shards, oldest first over all of them, each grant once."""
+    """
+    These shards, oldest first over all of them, each grant once; and how many could not be read.
+
+    One that does not answer hides none of the others.
+
+    Raises:
+        StoreUnavailable: None of them answered.
+    """
     found: dict[tuple[str, str], DueGrant] = {}
-    for shard in range(shards):
+    failures: list[StoreUnavailable] = []
+    for at, shard in enumerate(shards):
         if run.remaining <= ends_at:
-            return _by_age(found.values()), shards - shard
-        for each in _of_shard(grants, breakers, shard, before=before):
-            found[(each.connection_id, each.name)] = each
-    return _by_age(found.values()), 0
+            return _by_age(found.values()), len(failures) + len(shards) - at
+        try:
+            for each in _of_shard(grants, breakers, shard, before=before):
+                found[(each.connection_id, each.name)] = each
+        except StoreUnavailable as error:
+            failures.append(error)
+    if failures and len(failures) == len(shards):
+        raise failures[-1]
+    return _by_age(found.values()), len(failures)
 
 
 def _of_shard(grants: Grants, breakers: Breakers, shard: int, *, before: int) -> list[DueGrant]:

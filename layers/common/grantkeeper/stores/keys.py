@@ -102,6 +102,11 @@ def breaker(provider_id: str) -> Key:
     return f"BREAKER#{provider_id}", "BREAKER"
 
 
+def due_shards() -> Key:
+    """How many shards of the due index may hold rows."""
+    return "CONFIG", "DUE_SHARDS"
+
+
 def counter(day: str, shard: int) -> Key:
     """Counters of a day, or of all days (`total`), in one of a few shards."""
     return f"COUNTER#{day}#{shard}", "COUNTER"

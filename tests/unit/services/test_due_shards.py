@@ -1,0 +1,258 @@
+"""The number of due shards changes under grants that are due before, during and after: none is missed."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from grantkeeper.errors import StoreUnavailable
+from grantkeeper.ports import ShardMark
+from grantkeeper.services.due_shards import EMPTY_FOR, MOST_SHARDS, PATROL, PATROL_TURN, in_turn, patrolled
+from grantkeeper.services.sweep import sweep
+from grantkeeper.stores.grant_item import due_shard
+from grantkeeper.stores.grants import DynamoGrants
+from tests.doubles.refresh_world import LASTING, RefreshWorld
+from tests.unit.services.test_sweep import work_off
+
+MINUTE, HOUR = 60, 3600
+NEVER = 1 << 39
+
+
+class Fleet:
+    """A sweeper and writers whose environments may differ, over one table; connections are due as told."""
+
+    def __init__(self, monkeypatch):
+        self.world = RefreshWorld(monkeypatch, rule=LASTING)
+        self.world.provider_http.seconds = 0  # all the work of a minute fits into one invocation
+        self.postpone(self.world.connection_id, NEVER, shards=1)
+        self.made = 0
+
+    def grants(self, shards):
+        return DynamoGrants(self.world.aws.dynamodb, "grants", "audit", due_shards=shards)
+
+    def postpone(self, connection_id, due_at, *, shards):
+        """A writer of this many shards moves a grant."""
+        self.grants(shards).postpone(connection_id, "main", generation=1, due_at=due_at)
+
+    def connect(self, count, *, shards, due_at=None):
+        """Connections written with this many shards; their ids."""
+        made = []
+        for _ in range(count):
+            self.made += 1
+            made.append(self.world.connect(account_id=f"user{self.made}"))
+            self.postpone(made[-1], self.world.now if due_at is None else due_at, shards=shards)
+        return made
+
+    def connect_in(self, shard, *, shards, due_at=None):
+        """A connection that a writer of this many shards puts into this one."""
+        while True:
+            self.made += 1
+            connection_id = self.world.connect(account_id=f"user{self.made}")
+            if due_shard(connection_id, shards) == f"{shard}":
+                self.postpone(connection_id, self.world.now if due_at is None else due_at, shards=shards)
+                return connection_id
+            self.postpone(connection_id, None, shards=shards)
+
+    def tick(self, shards, *, run=None):
+        """The sweeper of this environment, a minute after the last; what it sent is worked off."""
+        self.world.pass_time(MINUTE)
+        report = sweep(
+            grants=self.world.wiring.grants,
+            breakers=self.world.wiring.breakers,
+            work_queue=self.world.wiring.work_queue,
+            due_shards=self.world.container().shard_mark,
+            shards=shards,
+            workers=10,
+            run=run or self.world.run(),
+        )
+        self.world.wiring.grants._due_shards = shards  # what the workers' environment says
+        work_off(self.world)
+        return report
+
+    @property
+    def mark(self):
+        return self.world.wiring.shard_mark.mark()
+
+    def generations(self, connection_ids):
+        return {self.world.grant(each).generation for each in connection_ids}
+
+    def queries(self):
+        return self.world.aws.dynamodb.faults.count("query", when=lambda request: request.get("IndexName") == "due")
+
+
+@pytest.fixture
+def fleet(monkeypatch):
+    return Fleet(monkeypatch)
+
+
+def test_growing_live_misses_nothing(fleet):
+    """16 to 64: due before, during the deployment (whose writers come before the sweeper) and after it."""
+    before = fleet.connect(20, shards=16)
+    fleet.tick(16)
+    during = fleet.connect(40, shards=64) + fleet.connect(10, shards=16)
+
+    report = fleet.tick(64)
+
+    assert fleet.generations(before) == fleet.generations(during) == {2}
+    assert report.oldest_due <= MINUTE
+    after = fleet.connect(40, shards=64)
+    assert fleet.tick(64).sent == len(after)
+    assert fleet.generations(after) == {2}
+    assert fleet.mark.high_water == 64
+
+
+def test_shrinking_live_misses_nothing_and_the_mark_falls_last(fleet):
+    """64 to 4: rows of the upper shards are read as long as there are any, and an hour longer."""
+    fleet.tick(64)
+    before = fleet.connect(40, shards=64)
+    later = fleet.connect(40, shards=64, due_at=fleet.world.now + 30 * MINUTE)
+
+    oldest = [fleet.tick(4).oldest_due for _ in range(31)]
+
+    assert fleet.generations(before) == fleet.generations(later) == {2}
+    assert max(oldest) <= MINUTE
+    assert fleet.mark.high_water == 64
+    for _ in range(EMPTY_FOR // MINUTE + 1):
+        fleet.tick(4)
+    assert fleet.mark == ShardMark(high_water=4, write_id=fleet.mark.write_id)
+
+
+def test_the_mark_falls_to_what_still_holds_a_row_due_in_months(fleet):
+    """An idle grant's keep-alive keeps its shard read, and no shard above it."""
+    fleet.tick(64)
+    idle = fleet.connect_in(9, shards=64, due_at=fleet.world.now + 90 * 24 * HOUR)
+
+    for _ in range(EMPTY_FOR // MINUTE + 3):
+        fleet.tick(4)
+
+    assert fleet.mark.high_water == 10
+    fleet.postpone(idle, fleet.world.now, shards=64)
+    fleet.tick(4)
+    assert fleet.generations([idle]) == {2}
+
+
+def test_a_stale_writer_stops_the_fall(fleet):
+    """A row that appears in an upper shard while the hour runs begins it anew."""
+    fleet.tick(64)
+    for _ in range(50):
+        fleet.tick(4)
+    late = fleet.connect_in(63, shards=64, due_at=fleet.world.now + 5 * MINUTE)
+
+    for _ in range(30):
+        fleet.tick(4)
+
+    assert fleet.mark.high_water == 64
+    assert fleet.generations([late]) == {2}
+
+
+def test_the_mark_rises_before_anything_is_read(fleet):
+    """A sweep that dies while it reads leaves the mark of its own version behind."""
+    fleet.tick(1)
+    fleet.world.aws.dynamodb.faults.throttle("query", times=10_000)
+
+    with pytest.raises(StoreUnavailable):
+        fleet.tick(3)
+
+    assert fleet.mark.high_water == 3
+
+
+@pytest.mark.parametrize("shard", [16, 63, 255])
+def test_rows_of_a_deployment_that_was_rolled_back_are_found(fleet, shard):
+    """Writers used more shards, no sweeper of theirs ever ran: a patrol finds the row within its turn."""
+    fleet.tick(16)
+    stranded = fleet.connect_in(shard, shards=256)
+
+    ticks = next(at for at in range(PATROL_TURN) if fleet.tick(16) and fleet.generations([stranded]) == {2})
+
+    assert ticks <= PATROL_TURN
+    assert fleet.mark.high_water == shard + 1
+
+
+def test_a_patrol_sees_every_shard_within_its_turn():
+    """Wherever the mark stands."""
+    for mark in (1, 4, 16, 100, 255, 256):
+        seen = [shard for at in range(PATROL_TURN) for shard in patrolled(mark, now=at * MINUTE + 7)]
+        assert sorted(seen) == list(range(mark, MOST_SHARDS))
+
+
+def test_an_idle_sweep_costs_a_query_a_shard_and_the_patrol(fleet):
+    """Half a read unit each, whatever is held: 16 shards and 16 above them, a cent or two a month."""
+    fleet.tick(16)
+    fleet.connect(50, shards=16, due_at=fleet.world.now + 24 * HOUR)
+    costs = []
+    for _ in range(PATROL_TURN):
+        before = fleet.queries()
+        fleet.tick(16)
+        costs.append(fleet.queries() - before)
+
+    assert max(costs) <= 16 + PATROL
+    assert math.ceil(sum(costs) / len(costs)) == 16 + PATROL - 1  # the turn that is all below the mark costs nothing
+
+
+def test_a_fall_costs_at_most_one_more_query_for_each_upper_shard(fleet):
+    """And only while the mark stands above the parameter."""
+    fleet.tick(64)
+    before = fleet.queries()
+
+    fleet.tick(4)
+
+    assert fleet.queries() - before <= 64 + 60 + PATROL
+
+
+def test_overlapping_sweeps_of_two_versions_agree(fleet):
+    """One with an older environment changes nothing that the newer one has seen."""
+    fleet.tick(64)
+    for _ in range(EMPTY_FOR // MINUTE):
+        fleet.tick(4)
+    stale = fleet.mark
+    fleet.tick(64)  # the newer version grows again: its first sweep forgets the fall
+
+    assert fleet.world.wiring.shard_mark.replace(ShardMark(high_water=4), expected=stale) is None
+    assert fleet.mark.high_water == 64
+    assert fleet.mark.falls_to is None
+
+
+def test_a_mark_that_cannot_be_read_stops_no_sweep(fleet):
+    """The parameter's shards are read all the same."""
+    due = fleet.connect(20, shards=16)
+    config = {"pk": {"S": "CONFIG"}, "sk": {"S": "DUE_SHARDS"}}
+    fleet.world.aws.dynamodb.faults.throttle("get_item", times=12, when=lambda request: request["Key"] == config)
+
+    fleet.tick(16)
+
+    assert fleet.generations(due) == {2}
+    assert fleet.world.reports.of("due_shards_unknown")
+
+
+def test_a_shard_that_does_not_answer_hides_no_other(fleet):
+    """Its rows wait for the next sweep, and the report says that something was not seen."""
+    fleet.tick(4)
+    rows = {shard: fleet.connect_in(shard, shards=4) for shard in range(4)}
+    hot = {"S": "2"}
+    faults = fleet.world.aws.dynamodb.faults
+    faults.throttle("query", times=12, when=lambda r: r["ExpressionAttributeValues"].get(":shard") == hot)
+
+    report = fleet.tick(4)
+
+    assert report.shards_unread == 1
+    assert {shard: fleet.world.grant(row).generation for shard, row in rows.items()} == {0: 2, 1: 2, 2: 1, 3: 2}
+    faults.clear()
+    fleet.tick(4)
+    assert fleet.generations(rows.values()) == {2}
+
+
+def test_shards_are_read_from_another_one_each_minute():
+    """A sweep that runs out of time does not starve the same shards again."""
+    assert in_turn(4, now=5 * MINUTE) == [1, 2, 3, 0]
+    assert {in_turn(16, now=minute * MINUTE)[0] for minute in range(16)} == set(range(16))
+
+
+def test_a_lost_acknowledgement_of_the_mark_is_recognised(fleet):
+    """The retry meets our own write."""
+    fleet.world.aws.dynamodb.faults.lose_acknowledgement("put_item", when=lambda r: r["Item"]["pk"] == {"S": "CONFIG"})
+
+    fleet.tick(16)
+
+    assert fleet.mark.high_water == 16
+    assert not fleet.world.reports.of("due_shards_unknown")
