@@ -51,7 +51,7 @@ class Wiring:
 
     @property
     def due_shards(self) -> int:
-        """Partitions of the due index."""
+        """Shards of the due index that new rows are spread over."""
         return int(self.env.get("DUE_SHARDS", "16"))
 
     @property
@@ -147,6 +147,12 @@ class Wiring:
         from grantkeeper.stores.breakers import DynamoBreakers
 
         return DynamoBreakers(self.aws.dynamodb, self._grants)
+
+    @cached_property
+    def shard_mark(self) -> ports.DueShards:
+        from grantkeeper.stores.due_shards import DynamoDueShards
+
+        return DynamoDueShards(self.aws.dynamodb, self._grants)
 
     @cached_property
     def rate_limits(self) -> ports.RateLimits:
