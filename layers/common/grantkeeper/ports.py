@@ -400,6 +400,15 @@ class Breakers(Protocol):
     def record_failure(self, provider: str, *, now: int, retry_after: int | None = None) -> None: ...
     def record_success(self, provider: str) -> None: ...
 
+    def record_refusal(self, provider: str, *, error: str | None, now: int) -> None:
+        """The provider refused our registration: `misconfigured` until `record_success` or `forget`; stops no call."""
+
+    def misconfigured(self, provider: str) -> bool:
+        """True while our registration is known to be refused. Cached a few seconds."""
+
+    def forget(self, provider: str) -> None:
+        """An operator changed the registration: whatever was held against the provider is forgotten."""
+
 
 class DeploymentSecrets(Protocol):
     """Random keys of the deployment itself (table Requests), for what is worth a MAC and no more: list cursors."""
