@@ -22,6 +22,7 @@ Reason = Literal[
     "rotation_outcome_unknown",
     "credentials_rejected",
     "scopes_missing",
+    "identity_changed",
 ]
 AuthMethod = Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]
 
@@ -288,7 +289,7 @@ class Grant:
     write_id: str
     variables: tuple[tuple[str, str], ...] = ()
     kind: Literal["oauth2", "oauth1", "api_key"] = "oauth2"
-    reason: Reason | None = None
+    reason: Reason | None = None  # of an active one: what its last answer is suspected of
     expires_at: int | None = None  # None: not told, or never
     refreshable: bool = True
     due_at: int | None = None
@@ -351,6 +352,8 @@ class ProviderCredentials:
 @dataclass(frozen=True, slots=True)
 class SigningKey:
     """A key pair of ours as it is published; the private half is kept apart, wrapped by KMS."""
+    subject: str | None = None  # hash of the account's subject, from the first answer that told it
+    suspect: str | None = None  # the member by which the answer belongs to somebody else: never to be served
 
     kid: str  # RFC 7638 thumbprint
     alg: Literal["ES256", "RS256"]

@@ -35,9 +35,15 @@ def strict_value(body: bytes) -> Any:
 
 
 def lenient_object(body: bytes) -> dict[str, Any] | None:
-    """Parse one JSON object of any quality; the last of duplicate keys counts. None when there is none."""
+    """
+    Parse one JSON object of any quality; the last of duplicate keys counts. None when there is none.
+
+    It may stand in UTF-16 or UTF-32 (RFC 4627 section 3 allowed them), and something may follow it: an object says
+    itself where it ends.
+    """
     try:
-        value = json.loads(body.decode("utf-8-sig", "replace"), parse_int=_integer)
+        text = body.decode(json.detect_encoding(body), "replace").lstrip("\ufeff \t\r\n")
+        value, _ = _LENIENT.raw_decode(text)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -82,6 +88,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= 25 else float(digits)  # a million digits would cost seconds
+
+
+_LENIENT = json.JSONDecoder(parse_int=_integer)
 
 
 def _deeper_than(value: Any, depth: int) -> bool:

@@ -21,6 +21,7 @@ from grantkeeper.model import TokenSet
 from grantkeeper.oauth.answers import lenient_object, parse_answer
 from grantkeeper.oauth.failure import Failure, failure
 from grantkeeper.oauth.json_pointer import lookup, without
+from grantkeeper.oauth.same_account import account_marks
 from grantkeeper.oauth.scopes import normalise_scopes
 from grantkeeper.ports import HttpResponse
 from grantkeeper.providers.record import Provider, TokenPath
@@ -35,6 +36,7 @@ __all__ = [
     "sealable",
     "sealed_answer",
     "token_names",
+    "succeeds",
     "token_set",
 ]
 
@@ -78,7 +80,30 @@ def granted(
 
 
 def sealable(
-    response_body: bytes, *, provider: Provider, name: str = "main", previous: TokenSet | None, received_at: int
+    response_body: bytes,
+    *,
+    provider: Provider,
+    name: str = "main",
+    previous: TokenSet | None,
+    received_at: int,
+    id_claims: Mapping[str, Any] | None = None,
+    client_id: str | None = None,
+def succeeds(http: HttpResponse, *, provider: Provider, name: str, spent: TokenSet) -> bool:
+    """
+    Tell whether an answer without access token brings a new refresh token all the same.
+
+    It may be the only one that is good from now on, so it is kept and spent. Nothing that tells an error counts, nor
+    the refresh token that was sent.
+    """
+    if not 200 <= http.status < 300:
+        return False
+    answer = parse_answer(http.body, provider=provider, lenient=True)
+    if answer is None or not _succeeded(answer, provider, lenient=False):
+        return False
+    successor = _refresh_token(answer, provider, name, alone=True)
+    return successor is not None and successor != spent.refresh_token
+
+
 ) -> bytes:
     """
     Make what is sealed of an answer: the answer less ID token and other tokens, and what must be carried on.
@@ -93,6 +118,8 @@ def sealable(
         received_at: Epoch seconds; `expires_in` counts from here.
     """
     envelope: dict[str, Any] = {"received_at": received_at}
+        id_claims: The validated claims of its ID token, of which the record may keep some.
+        client_id: Ours at the provider, to tell an answer that was made for another (`same_account`).
     if previous is not None:
         envelope |= {"refresh_token": previous.refresh_token, "metadata": dict(previous.metadata)}
         envelope["refresh_token_expires_at"] = previous.refresh_token_expires_at
@@ -104,10 +131,17 @@ def sealable(
     except Exception:  # noqa: BLE001, S110 - a bug here must not cost a grant
         pass
     envelope.pop("metadata", None)
+            envelope |= account_marks(answer, provider=provider, client_id=client_id, previous=previous)
     return _dump(envelope | {"raw": b64encode(response_body).decode("ascii")})
 
 
-def token_set(sealed_plaintext: bytes, *, provider: Provider, name: str = "main") -> TokenSet:
+def kept_claims(id_claims: Mapping[str, Any], *, provider: Provider) -> dict[str, Any]:
+    """What the record keeps of validated claims, by name; texts only, so that nothing large is carried along. Total."""
+    found = {name: lookup(id_claims, pointer) for name, pointer in provider.token_response.kept_claims}
+    return {name: value for name, value in found.items() if isinstance(value, str) and 0 < len(value) <= MAX_CLAIM}
+
+
+def token_set(sealed_plaintext: bytes, *, provider: Provider, name: str = "main", to_spend: bool = False) -> TokenSet:
     """
     Read a token set out of what `sealable` made.
 
@@ -119,12 +153,20 @@ def token_set(sealed_plaintext: bytes, *, provider: Provider, name: str = "main"
         TokenResponseRejected: There is no access token in it; `reason` is `access_token_missing`.
     """
     envelope = lenient_object(sealed_plaintext) or {}
+    Args:
+        to_spend: For a refresh or a revocation, which need no access token: a set that holds a refresh token alone is
+            read as well, with an empty access token.
+
     answer, alone = _opened(envelope, provider)
     path = _path(answer, provider, name, alone=alone)
     if path is None:
         raise TokenResponseRejected("The answer holds no access token.", reason="access_token_missing")
 
     rule = provider.token_response
+    if path is None and to_spend:
+        kept = _refresh_token(answer, provider, name, alone=alone) or _text(envelope.get("refresh_token"))
+        if kept is not None:
+            return _refresh_token_only(envelope, kept)
     received_at = int(envelope.get("received_at") or 0)
     refresh_token = _text(lookup(answer, path.refresh_token))
     refresh_expires_at = envelope.get("refresh_token_expires_at") if refresh_token is None else None
@@ -136,11 +178,14 @@ def token_set(sealed_plaintext: bytes, *, provider: Provider, name: str = "main"
     return TokenSet(
         access_token=lookup(answer, path.access_token),
         token_type=_token_type(lookup(answer, path.token_type), provider),
+    carried, suspect = _object(envelope.get("metadata")), _text(envelope.get("suspect"))
         expires_at=_access_expires_at(lookup(answer, path.expires_in), provider, received_at),
         refresh_token=refresh_token or _text(envelope.get("refresh_token")),
         refresh_token_expires_at=refresh_expires_at,
         scopes=None if scope is None else _scopes(scope, path, provider),
-        metadata=(_object(envelope.get("metadata")) | metadata),
+        metadata=metadata | carried if suspect else carried | metadata,  # what a stranger's answer says is not kept
+        subject=_text(envelope.get("subject")),
+        suspect=suspect,
     )
 
 
@@ -195,6 +240,27 @@ def _own_part(answer: dict[str, Any], provider: Provider, name: str, *, alone: b
     """The answer without ID token and without the tokens of other names: each grant holds its own only."""
     own = _path(answer, provider, name, alone=alone)
     kept = without(answer, provider.token_response.id_token)
+def _refresh_token(answer: dict[str, Any], provider: Provider, name: str, *, alone: bool) -> str | None:
+    """The named refresh token of an answer without access token."""
+    path = next((path for path in provider.token_response.tokens if path.name == name), None)
+    if path is None:
+        return None
+    flat = _text(lookup(answer, TokenPath().refresh_token))
+    told = _text(lookup(answer, path.refresh_token))
+    return told or (flat if alone and provider.token_response.flat_refresh else None)
+
+
+def _refresh_token_only(envelope: Mapping[str, Any], refresh_token: str) -> TokenSet:
+    return TokenSet(
+        access_token="",
+        expires_at=int(envelope.get("received_at") or 0),
+        refresh_token=refresh_token,
+        metadata=_object(envelope.get("metadata")),
+        subject=_text(envelope.get("subject")),
+        suspect=_text(envelope.get("suspect")),
+    )
+
+
     for path in provider.token_response.tokens:
         if own is None or path.name == name:
             continue
