@@ -35,8 +35,8 @@ __all__ = [
     "normalise_scopes",
     "sealable",
     "sealed_answer",
-    "token_names",
     "succeeds",
+    "token_names",
     "token_set",
 ]
 
@@ -79,15 +79,6 @@ def granted(
     return found
 
 
-def sealable(
-    response_body: bytes,
-    *,
-    provider: Provider,
-    name: str = "main",
-    previous: TokenSet | None,
-    received_at: int,
-    id_claims: Mapping[str, Any] | None = None,
-    client_id: str | None = None,
 def succeeds(http: HttpResponse, *, provider: Provider, name: str, spent: TokenSet) -> bool:
     """
     Tell whether an answer without access token brings a new refresh token all the same.
@@ -104,6 +95,14 @@ def succeeds(http: HttpResponse, *, provider: Provider, name: str, spent: TokenS
     return successor is not None and successor != spent.refresh_token
 
 
+def sealable(
+    response_body: bytes,
+    *,
+    provider: Provider,
+    name: str = "main",
+    previous: TokenSet | None,
+    received_at: int,
+    client_id: str | None = None,
 ) -> bytes:
     """
     Make what is sealed of an answer: the answer less ID token and other tokens, and what must be carried on.
@@ -116,10 +115,9 @@ def succeeds(http: HttpResponse, *, provider: Provider, name: str, spent: TokenS
         name: Whose token set it is.
         previous: The set just spent; its refresh token lives on when the answer has none (RFC 6749 section 6).
         received_at: Epoch seconds; `expires_in` counts from here.
+        client_id: Ours at the provider, to tell an answer that was made for another (`same_account`).
     """
     envelope: dict[str, Any] = {"received_at": received_at}
-        id_claims: The validated claims of its ID token, of which the record may keep some.
-        client_id: Ours at the provider, to tell an answer that was made for another (`same_account`).
     if previous is not None:
         envelope |= {"refresh_token": previous.refresh_token, "metadata": dict(previous.metadata)}
         envelope["refresh_token_expires_at"] = previous.refresh_token_expires_at
@@ -127,18 +125,12 @@ def succeeds(http: HttpResponse, *, provider: Provider, name: str, spent: TokenS
         answer = parse_answer(response_body, provider=provider, lenient=True)
         if answer is not None:
             alone = previous is not None or len(provider.token_response.tokens) == 1
+            envelope |= account_marks(answer, provider=provider, client_id=client_id, previous=previous)
             return _dump(envelope | {"answer": _own_part(answer, provider, name, alone=alone), "alone": alone})
     except Exception:  # noqa: BLE001, S110 - a bug here must not cost a grant
         pass
     envelope.pop("metadata", None)
-            envelope |= account_marks(answer, provider=provider, client_id=client_id, previous=previous)
     return _dump(envelope | {"raw": b64encode(response_body).decode("ascii")})
-
-
-def kept_claims(id_claims: Mapping[str, Any], *, provider: Provider) -> dict[str, Any]:
-    """What the record keeps of validated claims, by name; texts only, so that nothing large is carried along. Total."""
-    found = {name: lookup(id_claims, pointer) for name, pointer in provider.token_response.kept_claims}
-    return {name: value for name, value in found.items() if isinstance(value, str) and 0 < len(value) <= MAX_CLAIM}
 
 
 def token_set(sealed_plaintext: bytes, *, provider: Provider, name: str = "main", to_spend: bool = False) -> TokenSet:
@@ -149,24 +141,24 @@ def token_set(sealed_plaintext: bytes, *, provider: Provider, name: str = "main"
     record gives no number; an `expires_in` that is no proper number reads as expired at once, never as endless (C-45).
     `scopes` are in the record's names, None when the answer did not say.
 
-    Raises:
-        TokenResponseRejected: There is no access token in it; `reason` is `access_token_missing`.
-    """
-    envelope = lenient_object(sealed_plaintext) or {}
     Args:
         to_spend: For a refresh or a revocation, which need no access token: a set that holds a refresh token alone is
             read as well, with an empty access token.
 
+    Raises:
+        TokenResponseRejected: There is no access token in it; `reason` is `access_token_missing`.
+    """
+    envelope = lenient_object(sealed_plaintext) or {}
     answer, alone = _opened(envelope, provider)
     path = _path(answer, provider, name, alone=alone)
-    if path is None:
-        raise TokenResponseRejected("The answer holds no access token.", reason="access_token_missing")
-
-    rule = provider.token_response
     if path is None and to_spend:
         kept = _refresh_token(answer, provider, name, alone=alone) or _text(envelope.get("refresh_token"))
         if kept is not None:
             return _refresh_token_only(envelope, kept)
+    if path is None:
+        raise TokenResponseRejected("The answer holds no access token.", reason="access_token_missing")
+
+    rule = provider.token_response
     received_at = int(envelope.get("received_at") or 0)
     refresh_token = _text(lookup(answer, path.refresh_token))
     refresh_expires_at = envelope.get("refresh_token_expires_at") if refresh_token is None else None
@@ -174,11 +166,11 @@ def token_set(sealed_plaintext: bytes, *, provider: Provider, name: str = "main"
         told = lookup(answer, rule.refresh_token_expires_in)
         refresh_expires_at = refresh_expires_at if told is None else _expires_at(told, received_at)
     metadata = {key: value for key, pointer in rule.metadata if (value := lookup(answer, pointer)) is not None}
+    carried, suspect = _object(envelope.get("metadata")), _text(envelope.get("suspect"))
     scope = lookup(answer, path.scope)
     return TokenSet(
         access_token=lookup(answer, path.access_token),
         token_type=_token_type(lookup(answer, path.token_type), provider),
-    carried, suspect = _object(envelope.get("metadata")), _text(envelope.get("suspect"))
         expires_at=_access_expires_at(lookup(answer, path.expires_in), provider, received_at),
         refresh_token=refresh_token or _text(envelope.get("refresh_token")),
         refresh_token_expires_at=refresh_expires_at,
@@ -236,10 +228,6 @@ def _path(answer: dict[str, Any], provider: Provider, name: str, *, alone: bool)
     return None
 
 
-def _own_part(answer: dict[str, Any], provider: Provider, name: str, *, alone: bool) -> dict[str, Any]:
-    """The answer without ID token and without the tokens of other names: each grant holds its own only."""
-    own = _path(answer, provider, name, alone=alone)
-    kept = without(answer, provider.token_response.id_token)
 def _refresh_token(answer: dict[str, Any], provider: Provider, name: str, *, alone: bool) -> str | None:
     """The named refresh token of an answer without access token."""
     path = next((path for path in provider.token_response.tokens if path.name == name), None)
@@ -261,6 +249,10 @@ def _refresh_token_only(envelope: Mapping[str, Any], refresh_token: str) -> Toke
     )
 
 
+def _own_part(answer: dict[str, Any], provider: Provider, name: str, *, alone: bool) -> dict[str, Any]:
+    """The answer without ID token and without the tokens of other names: each grant holds its own only."""
+    own = _path(answer, provider, name, alone=alone)
+    kept = without(answer, provider.token_response.id_token)
     for path in provider.token_response.tokens:
         if own is None or path.name == name:
             continue
