@@ -21,7 +21,7 @@ app_wiring.warm_up("api_keys", "clients", "counters")
 
 
 @app.route("GET /v1/admin/stats", operation=Operation("AdminStats", access=Access("admin:read", ANY)))
-def get_stats(request: Request) -> Response:
+def get_admin_stats(request: Request) -> Response:
     """Users, connections by provider and status, sign-ins, refreshes: of all time and of today."""
     _require(request)
     today = time.strftime("%Y-%m-%d", time.gmtime(_now()))

@@ -12,6 +12,7 @@ from grantkeeper import wiring
 from grantkeeper.edge.bugs import report_bugs
 from grantkeeper.edge.cors import allow_any_origin
 from grantkeeper.edge.http import App, Request, Response, json_response
+from grantkeeper.edge.operations import Operation
 from grantkeeper.services.discovery import authorization_server_metadata, openid_configuration, provider_states
 
 logger = Logger()
@@ -22,26 +23,26 @@ app_wiring.warm_up("provider_items", "key_set")
 PUBLIC = "public, max-age=300"  # seconds; a revoked signing key is out of every cache by then (S-26)
 
 
-@app.route("GET /.well-known/openid-configuration")
+@app.route("GET /.well-known/openid-configuration", operation=Operation("OpenIdConfiguration"))
 def get_openid_configuration(_: Request) -> Response:
     """OpenID Connect Discovery 1.0."""
     return allow_any_origin(json_response(openid_configuration(app_wiring.issuer), cache_control=PUBLIC))
 
 
-@app.route("GET /.well-known/oauth-authorization-server")
+@app.route("GET /.well-known/oauth-authorization-server", operation=Operation("AuthorizationServerMetadata"))
 def get_authorization_server(_: Request) -> Response:
     """RFC 8414."""
     return allow_any_origin(json_response(authorization_server_metadata(app_wiring.issuer), cache_control=PUBLIC))
 
 
-@app.route("GET /.well-known/jwks.json")
+@app.route("GET /.well-known/jwks.json", operation=Operation("JwkSet", media="application/jwk-set+json"))
 def get_jwks(_: Request) -> Response:
     """RFC 7517: public halves only."""
     body = json.dumps(app_wiring.key_set.jwks(), separators=(",", ":"))
     return allow_any_origin(Response(200, body, {"content-type": "application/jwk-set+json", "cache-control": PUBLIC}))
 
 
-@app.route("GET /v1/providers")
+@app.route("GET /v1/providers", operation=Operation("ProviderList"))
 def get_providers(_: Request) -> Response:
     """Every provider and service, with its state."""
     now = int(time.time())
@@ -53,7 +54,7 @@ def get_providers(_: Request) -> Response:
     return allow_any_origin(json_response({"providers": list(providers)}, cache_control="public, max-age=60"))
 
 
-@app.route("GET /health")
+@app.route("GET /health", operation=Operation("Health"))
 def get_health(_: Request) -> Response:
     """The function runs; nothing behind it is asked, so that a check costs nothing and cannot be used to load us."""
     return json_response({"status": "ok"})

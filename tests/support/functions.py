@@ -12,6 +12,8 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from tests.support.described import check_answer
+
 ROOT = Path(__file__).parents[2]
 CONTEXT = SimpleNamespace(
     function_name="test",
@@ -52,6 +54,7 @@ class Function:
         answer = self.module.handler(http_event(route, **parts), CONTEXT)
         assert isinstance(answer["body"], str)
         assert not answer["isBase64Encoded"]
+        check_answer(route, answer["statusCode"], answer["headers"], answer["body"])
         return Answer(answer["statusCode"], answer["headers"], answer["body"], tuple(answer.get("cookies", ())))
 
 

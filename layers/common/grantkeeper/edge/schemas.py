@@ -1,0 +1,473 @@
+"""
+The bodies of the API as types: what requests hold, what answers hold.
+
+Read by the type checker, which compares them with the views that make the answers, and by `local.openapi`, which
+describes the API by them. No function loads this module: it is imported for types only. Times are epoch seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+from pydantic import Field
+
+from grantkeeper.model import ConnectionStatus, Reason
+
+Id = Annotated[str, Field(min_length=1, max_length=64, pattern="^[A-Za-z0-9_-]+$")]
+Time = Annotated[int, Field(ge=0, description="Epoch seconds")]
+Url = Annotated[str, Field(max_length=2048)]
+Scopes = Annotated[list[str], Field(description="The provider's scopes, normalised")]
+Kind = Literal["oauth2", "oauth1", "api_key"]
+
+
+class Problem(TypedDict):
+    """An error (RFC 9457). `type` is stable; more members say what is in question, such as `reason` or `parameter`."""
+
+    type: str
+    title: str
+    status: int
+    detail: NotRequired[str]
+    instance: NotRequired[Annotated[str, Field(description="urn:request:<request id>")]]
+    error: NotRequired[Annotated[str, Field(description="A provider's registered code, or one of RFC 6749")]]
+    reason: NotRequired[str]
+    parameter: NotRequired[str]
+    scope: NotRequired[str]
+    scopes_missing: NotRequired[list[str]]
+
+
+class OAuthProblem(TypedDict):
+    """An error of an OAuth endpoint (RFC 6749 section 5.2)."""
+
+    error: str
+    error_description: NotRequired[str]
+
+
+# Connecting
+
+
+class ConnectSessionRequest(TypedDict):
+    """Permission for one user to connect one service. A client's key names the user; a user connects for himself."""
+
+    service: Annotated[str, Field(min_length=1, examples=["gmail"])]
+    redirect_uri: Annotated[str, Field(min_length=1, description="Registered for the client, exactly")]
+    access: NotRequired[
+        Annotated[str | None, Field(description="A named access level of the service; not with scopes")]
+    ]
+    scopes: NotRequired[Annotated[list[str] | None, Field(description="The provider's own scopes; not with access")]]
+    state: NotRequired[Annotated[str | None, Field(max_length=1024, description="Comes back in the redirect")]]
+    connection_id: NotRequired[Annotated[str | None, Field(description="Re-connect this one, to the same account")]]
+    user_id: NotRequired[Annotated[str | None, Field(description="The client's own id of the user")]]
+    user_sub: NotRequired[Annotated[str | None, Field(description="Our id of the user")]]
+
+
+class ConnectSession(TypedDict):
+    """Open `connect_url` in the user's browser within ten minutes."""
+
+    id: Id
+    connect_url: Url
+    expires_at: Time
+
+
+class Confirmation(TypedDict):
+    """What the redirect brought, and the name of the user who is signed in at the client in that browser."""
+
+    confirmation: Annotated[str, Field(min_length=1)]
+    user_id: NotRequired[Annotated[str, Field(min_length=1)]]
+    user_sub: NotRequired[Annotated[str, Field(min_length=1)]]
+
+
+class ApiKeyConnection(TypedDict):
+    """A key that a user made at a service himself."""
+
+    service: Annotated[str, Field(min_length=1)]
+    label: Annotated[str, Field(min_length=1, max_length=100, description="One key per label")]
+    secret: Annotated[str, Field(min_length=1, max_length=4096, json_schema_extra={"writeOnly": True})]
+    user_id: NotRequired[str | None]
+    user_sub: NotRequired[str | None]
+
+
+class Account(TypedDict):
+    """Whose account it is, as the provider says."""
+
+    id: str
+    email: str | None
+    name: str | None
+    avatar_url: str | None
+
+
+class ListedConnection(TypedDict):
+    """A user's account at a service; it holds no secret."""
+
+    id: Id
+    user_sub: str
+    service: str
+    provider: str
+    kind: Kind
+    label: str | None
+    status: ConnectionStatus
+    reason: Reason | None
+    scopes: Scopes
+    missing_scopes: Annotated[list[str], Field(description="Asked for and not granted")]
+    token_names: list[str]
+    account: Account | None
+    created_at: Time
+    updated_at: Time
+    reconnect_by: Annotated[int | None, Field(description="When the user will have to connect again, if it is known")]
+
+
+class Connection(ListedConnection):
+    """A connection with what its provider said it is good for, such as the sites of an Atlassian account."""
+
+    metadata: dict[str, Any]
+
+
+class ConnectionList(TypedDict):
+    """One page; `cursor` asks for the next, null on the last."""
+
+    connections: list[ListedConnection]
+    cursor: str | None
+
+
+class ConnectionStats(TypedDict):
+    """A user's connections, counted."""
+
+    by_status: dict[str, int]
+    by_service: dict[str, int]
+    by_provider: dict[str, int]
+
+
+class Disconnected(TypedDict):
+    """What was done, and what will be done at the provider."""
+
+    id: Id
+    status: Literal["revoked"]
+    upstream: str
+    manual_url: NotRequired[Annotated[str, Field(description="Where the user ends it himself")]]
+
+
+class ServiceConnection(TypedDict):
+    """One of the user's accounts at a service."""
+
+    id: Id
+    label: str | None
+    status: ConnectionStatus
+    reason: Reason | None
+
+
+class ServiceStatus(TypedDict):
+    """Where the user stands with one service."""
+
+    service: str
+    provider: str
+    display_name: str
+    status: Literal["connected", "needs_reauth", "scopes_missing", "not_connected"]
+    missing_scopes: list[str]
+    connections: list[ServiceConnection]
+
+
+class StatusList(TypedDict):
+    """Every service of the deployment."""
+
+    services: list[ServiceStatus]
+
+
+# Tokens
+
+
+class Token(TypedDict):
+    """A working access token. `token_secret` comes with OAuth 1.0a, `metadata` where the record keeps some."""
+
+    kind: Kind
+    access_token: str
+    token_type: str
+    expires_at: Annotated[int | None, Field(description="Epoch seconds; null when the provider did not say")]
+    scopes: Scopes
+    generation: Annotated[int, Field(ge=1, description="Report it as rejected_generation when the provider says 401")]
+    connection_id: Id
+    token_secret: NotRequired[str]
+    metadata: NotRequired[dict[str, Any]]
+
+
+class RefreshedToken(TypedDict):
+    """How the token stands after a forced refresh; it holds no token."""
+
+    kind: Kind
+    expires_at: int | None
+    scopes: Scopes
+    generation: int
+    connection_id: Id
+    metadata: NotRequired[dict[str, Any]]
+
+
+# The trail and the numbers
+
+
+class AuditEntry(TypedDict):
+    """What happened to the user's account and connections. Who else acted is told by kind only."""
+
+    id: str
+    time: Time
+    action: str
+    by: Literal["you", "another_user", "client", "system"]
+    connection_id: str | None
+    client_id: str | None
+    provider: str | None
+    service: str | None
+    reason: str | None
+
+
+class AuditList(TypedDict):
+    """One page, newest first."""
+
+    events: list[AuditEntry]
+    cursor: str | None
+
+
+class ConnectionCounts(TypedDict):
+    """Connections of everybody."""
+
+    by_status: dict[str, int]
+    by_provider: dict[str, dict[str, int]]
+
+
+class Counts(TypedDict):
+    """A number, and what it is made of."""
+
+    total: int
+    by_provider: dict[str, int]
+
+
+class Refusals(TypedDict):
+    """What was refused, and what was found wrong."""
+
+    sign_ins: int
+    confirmations: int
+    reuse_detected: int
+    tampering_detected: int
+
+
+class Today(TypedDict):
+    """The current day, UTC."""
+
+    users: int
+    sign_ins: int
+    refreshes: int
+
+
+class AdminStats(TypedDict):
+    """Counters of all time: the same cost however many connections there are."""
+
+    users: int
+    connections: ConnectionCounts
+    sign_ins: Counts
+    refreshes: Counts
+    needs_reauth_reasons: dict[str, int]
+    refusals: Refusals
+    today: Today
+
+
+class OfferedService(TypedDict):
+    """A service as a connect page draws it."""
+
+    id: str
+    display_name: str
+    icon: Annotated[str, Field(description="A key into the interface's own set of pictures")]
+    connect: Annotated[
+        Literal["redirect", "api_key"], Field(description="By a connect session, or by the user's own key")
+    ]
+    access: Annotated[list[str], Field(description="Named access levels, from less to more")]
+    default_access: str | None
+    tokens: list[str]
+    state: Literal["available", "not_configured", "disabled", "degraded"]
+    docs_url: str | None
+
+
+class OfferedProvider(TypedDict):
+    """A provider, and what can be connected there."""
+
+    id: str
+    display_name: str
+    icon: str
+    state: Literal["available", "not_configured", "disabled", "degraded"]
+    sign_in: bool
+    services: list[OfferedService]
+
+
+class ProviderList(TypedDict):
+    """Every provider of the deployment."""
+
+    providers: list[OfferedProvider]
+
+
+class JwkSet(TypedDict):
+    """RFC 7517 section 5: public halves only."""
+
+    keys: list[dict[str, str]]
+
+
+class AuthorizationServerMetadata(TypedDict):
+    """RFC 8414 section 2; more members than these."""
+
+    issuer: Url
+    authorization_endpoint: Url
+    token_endpoint: Url
+    jwks_uri: Url
+    response_types_supported: list[str]
+    code_challenge_methods_supported: list[str]
+
+
+class OpenIdConfiguration(AuthorizationServerMetadata):
+    """OpenID Connect Discovery 1.0 section 3; more members than these."""
+
+    userinfo_endpoint: Url
+    end_session_endpoint: Url
+    subject_types_supported: list[str]
+    id_token_signing_alg_values_supported: list[str]
+
+
+class Health(TypedDict):
+    """The function runs."""
+
+    status: Literal["ok"]
+
+
+# OAuth
+
+
+class TokenRequest(TypedDict):
+    """RFC 6749 sections 4.1.3 and 6."""
+
+    grant_type: Literal["authorization_code", "refresh_token"]
+    code: NotRequired[str]
+    redirect_uri: NotRequired[str]
+    code_verifier: NotRequired[str]
+    refresh_token: NotRequired[str]
+    scope: NotRequired[str]
+    resource: NotRequired[str]
+    client_id: NotRequired[str]
+    client_secret: NotRequired[str]
+    client_assertion: NotRequired[str]
+    client_assertion_type: NotRequired[str]
+
+
+class TokenResponse(TypedDict):
+    """RFC 6749 section 5.1, OpenID Connect Core section 3.1.3.3."""
+
+    access_token: str
+    token_type: Literal["Bearer"]
+    expires_in: int
+    scope: str
+    refresh_token: NotRequired[str]
+    id_token: NotRequired[str]
+
+
+class RevocationRequest(TypedDict):
+    """RFC 7009 section 2.1."""
+
+    token: str
+    token_type_hint: NotRequired[str]
+    client_id: NotRequired[str]
+    client_secret: NotRequired[str]
+    client_assertion: NotRequired[str]
+    client_assertion_type: NotRequired[str]
+
+
+class IntrospectionRequest(RevocationRequest):
+    """RFC 7662 section 2.1."""
+
+
+class Introspection(TypedDict):
+    """RFC 7662 section 2.2; of a token that is not good, `active` alone."""
+
+    active: bool
+    token_type: NotRequired[str]
+    iss: NotRequired[str]
+    sub: NotRequired[str]
+    aud: NotRequired[str]
+    client_id: NotRequired[str]
+    scope: NotRequired[str]
+    sid: NotRequired[str]
+    jti: NotRequired[str]
+    iat: NotRequired[int]
+    exp: NotRequired[int]
+    auth_time: NotRequired[int]
+    role: NotRequired[str]
+
+
+class UserInfo(TypedDict):
+    """OpenID Connect Core section 5.4, by the scopes of the token."""
+
+    sub: str
+    name: NotRequired[str]
+    picture: NotRequired[str]
+    locale: NotRequired[str]
+    updated_at: NotRequired[int]
+    email: NotRequired[str]
+    email_verified: NotRequired[bool]
+
+
+class EndSessionRequest(TypedDict, total=False):
+    """OpenID Connect RP-Initiated Logout 1.0 section 2."""
+
+    id_token_hint: str
+    client_id: str
+    post_logout_redirect_uri: str
+    state: str
+    ui_locales: str
+    logout_hint: str
+
+
+class AuthorizationRequest(TypedDict):
+    """RFC 6749 section 4.1.1, RFC 7636, OpenID Connect Core section 3.1.2.1."""
+
+    response_type: Literal["code"]
+    client_id: str
+    redirect_uri: str
+    scope: str
+    code_challenge: str
+    code_challenge_method: Literal["S256"]
+    state: NotRequired[str]
+    nonce: NotRequired[str]
+    provider: NotRequired[str]
+    prompt: NotRequired[str]
+    max_age: NotRequired[str]
+    login_hint: NotRequired[str]
+    resource: NotRequired[str]
+    response_mode: NotRequired[Literal["query"]]
+
+
+Whole = Annotated[int, Field(ge=0, le=999_999_999_999)]
+
+PARAMETERS: dict[str, tuple[Any, str]] = {
+    "user_id": (str, "Whose, by the client's own id; for a client's key"),
+    "user_sub": (str, "Whose, by our id"),
+    "service": (str, "Only of this service"),
+    "status": (ConnectionStatus, "Only with this status"),
+    "limit": (Annotated[int, Field(ge=1, le=100)], "Entries on a page, 25 unless said"),
+    "cursor": (str, "The cursor of the page before; opaque, and good for the same caller and question only"),
+    "token": (str, "Which token of the connection, `main` unless said; Slack has `bot` and `user`"),
+    "min_ttl": (Annotated[int, Field(ge=0, le=86_400)], "Seconds the token should still be good for, 60 unless said"),
+    "rejected_generation": (Whole, "The provider answered 401 to the token of this generation"),
+    "scopes": (str, "The provider's scopes the caller cannot do without, separated by spaces"),
+    "response_type": (Literal["code"], "RFC 6749 section 4.1.1"),
+    "client_id": (str, "The client"),
+    "redirect_uri": (str, "Registered for the client, exactly; any port on a loopback address"),
+    "scope": (str, "Has `openid` in it"),
+    "code_challenge": (Annotated[str, Field(min_length=43, max_length=43)], "RFC 7636 section 4.2"),
+    "code_challenge_method": (Literal["S256"], "RFC 7636 section 4.3"),
+    "state": (str, "Comes back unchanged"),
+    "nonce": (str, "Comes back in the ID token"),
+    "provider": (str, "Who signs the user in; without it a page lets him choose"),
+    "prompt": (str, "`none`, `login`, `consent`, `select_account` (OpenID Connect Core section 3.1.2.1)"),
+    "max_age": (Annotated[int, Field(ge=0)], "Seconds since the user last proved himself at the provider"),
+    "login_hint": (str, "Passed on to the provider"),
+    "resource": (str, "A registered API of the team the access token is for (RFC 8707)"),
+    "response_mode": (Literal["query"], "How the answer comes"),
+    "id_token_hint": (str, "The session's ID token, expired or not"),
+    "post_logout_redirect_uri": (str, "Registered for the client, exactly"),
+    "ui_locales": (str, "Not used"),
+    "logout_hint": (str, "Not used"),
+    "code": (str, "The provider's"),
+    "error": (str, "The provider's"),
+    "iss": (str, "The provider's issuer (RFC 9207)"),
+}

@@ -1,0 +1,61 @@
+"""The description of the API says what the functions do, and says it of every route."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import get_type_hints
+
+import pytest
+from openapi_spec_validator import validate
+
+from grantkeeper.edge import schemas
+from grantkeeper.services import add_api_key, confirm_connection, open_connect_session
+from local.openapi import COMMITTED, apps, describe
+from tests.infrastructure.template import of_type
+
+NOT_DESCRIBED = ("OPTIONS", "HEAD")  # a browser or a link preview asks for these by itself
+
+
+def test_committed_description_is_what_the_functions_do():
+    """Nobody has to remember to write it anew: this fails until it is."""
+    assert json.loads(COMMITTED.read_text()) == describe(), "run python -m local.openapi"
+
+
+def test_description_is_valid_openapi():
+    """OpenAPI 3.1, as its own validator judges."""
+    validate(json.loads(COMMITTED.read_text()))
+
+
+def test_t01_every_route_of_the_api_is_described():
+    """A route without an operation has no access rule, and fails here before it is deployed."""
+    deployed = {route["Properties"]["RouteKey"] for route in of_type("AWS::ApiGatewayV2::Route").values()}
+    described = {key for _, app in apps() for key in app.operations}
+
+    assert {key for key in deployed if not key.startswith(NOT_DESCRIBED)} == described
+
+
+def test_t01_every_route_under_v1_says_who_may_call():
+    """What is public is public on purpose."""
+    public = {"GET /v1/providers"}
+    open_routes = {
+        key
+        for _, app in apps()
+        for key, operation in app.operations.items()
+        if re.match(r"\w+ /v1/", key) and operation.access is None
+    }
+
+    assert open_routes == public
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        (open_connect_session, "ConnectSessionRequest"),
+        (confirm_connection, "Confirmation"),
+        (add_api_key, "ApiKeyConnection"),
+    ],
+)
+def test_t06_described_members_are_those_that_are_accepted(module, name):
+    """What a body may hold is listed once for the reader and once for the gate."""
+    assert set(get_type_hints(getattr(schemas, name))) == set(module.MEMBERS)
