@@ -25,13 +25,15 @@ OUTPUTS = {
     "TableKeyArn": "TABLE_KEY_ARN",
     "WorkQueueUrl": "WORK_QUEUE_URL",
     "RescueQueueUrl": "RESCUE_QUEUE_URL",
+    "DeadLetterQueueUrl": "DEAD_LETTER_QUEUE_URL",
+    "RescueDeadLetterQueueUrl": "RESCUE_DEAD_LETTER_QUEUE_URL",
     "EventBusName": "EVENT_BUS_NAME",
     "PublicUrl": "ISSUER",
     "ParameterPrefix": "PARAMETER_PREFIX",
     "DueShards": "DUE_SHARDS",
     "AuditRetentionDays": "AUDIT_RETENTION_DAYS",
 }
-OPTIONAL = frozenset({"DueShards", "AuditRetentionDays"})
+OPTIONAL = frozenset({"DueShards", "AuditRetentionDays", "DeadLetterQueueUrl", "RescueDeadLetterQueueUrl"})
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "WORK_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/111122223333/work",
     "RESCUE_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/111122223333/rescue",
     "DEAD_LETTER_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/111122223333/dead-letters",
+    "RESCUE_DEAD_LETTER_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/111122223333/rescue-dead-letters",
     "EVENT_BUS_NAME": "grantkeeper",
     "ISSUER": "https://id.example.com",
     "PARAMETER_PREFIX": "/grantkeeper",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -23,6 +24,7 @@ class Message:
     delay: int
     receipt: str | None = None
     received: int = 0
+    sent_at: float = field(default_factory=time.time)
 
 
 @dataclass
@@ -44,12 +46,16 @@ class InMemorySqs:
         return self.faults.call("send_message_batch", self._send_batch, kwargs)
 
     def receive_message(self, **kwargs: Any) -> dict[str, Any]:
-        """ReceiveMessage: messages not held by anybody; delays are not waited for."""
+        """ReceiveMessage: messages not held by anybody; only a time-out of 0 is heeded, delays are not waited for."""
         return self.faults.call("receive_message", self._receive, kwargs)
 
     def delete_message(self, **kwargs: Any) -> dict[str, Any]:
         """DeleteMessage."""
         return self.faults.call("delete_message", self._delete, kwargs)
+
+    def change_message_visibility(self, **kwargs: Any) -> dict[str, Any]:
+        """ChangeMessageVisibility: 0 gives the message back at once, anything else holds it."""
+        return self.faults.call("change_message_visibility", self._change_visibility, kwargs)
 
     def get_queue_attributes(self, **kwargs: Any) -> dict[str, Any]:
         """GetQueueAttributes: the three approximate counts."""
@@ -105,16 +111,31 @@ class InMemorySqs:
                 "MessageId": m.id,
                 "Body": m.body,
                 "ReceiptHandle": m.receipt,
-                "Attributes": {"ApproximateReceiveCount": str(m.received)},
+                "Attributes": {
+                    "ApproximateReceiveCount": str(m.received),
+                    "SentTimestamp": str(int(m.sent_at * 1000)),
+                },
             }
             for m in taken
         ]
+        if kwargs.get("VisibilityTimeout") == 0:
+            for message in taken:
+                message.receipt = None
         return {"Messages": shown} if shown else {}
 
     def _delete(self, **kwargs: Any) -> dict[str, Any]:
         with self._lock:
             queue = self._queues.get(kwargs["QueueUrl"], [])
             queue[:] = [m for m in queue if m.receipt != kwargs["ReceiptHandle"]]
+        return {}
+
+    def _change_visibility(self, **kwargs: Any) -> dict[str, Any]:
+        with self._lock:
+            held = [m for m in self._queues.get(kwargs["QueueUrl"], []) if m.receipt == kwargs["ReceiptHandle"]]
+            if not held:
+                raise client_error("ChangeMessageVisibility", "ReceiptHandleIsInvalid", "")
+            if kwargs["VisibilityTimeout"] == 0:
+                held[0].receipt = None
         return {}
 
     def _attributes(self, **kwargs: Any) -> dict[str, Any]:
