@@ -202,9 +202,9 @@ def _secret(credentials: ProviderCredentials) -> str:
 
 def _token_to_revoke(rule: RevocationRule, token_set: TokenSet) -> str | None:
     if rule.token_hint == "access_token" or rule.auth == "bearer":
-        return token_set.access_token
+        return token_set.access_token or None
     # RFC 7009 section 2: a server takes the refresh token and may take the access token
-    return token_set.refresh_token or (token_set.access_token if rule.kind == "rfc7009" else None)
+    return token_set.refresh_token or (token_set.access_token if rule.kind == "rfc7009" else None) or None
 
 
 def _request(method: Any, url: str, headers: dict[str, str], params: dict[str, str], encoding: str) -> HttpRequest:

@@ -8,6 +8,7 @@ from grantkeeper import ids
 from grantkeeper.errors import ConnectionRevoked, GrantkeeperError, ReauthorizationRequired, RefreshPending
 from grantkeeper.model import AuditEvent, Grant, Lease, Reason
 from grantkeeper.services.lease_policy import CLOCK_SKEW, STRIKE_SPACING, has_strike, until_next_strike
+from grantkeeper.services.open_grant import report_tampering
 from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run
 
 STILL_UNDECIDED = "The provider refused this grant once; it is asked again before anything is decided."
@@ -44,6 +45,28 @@ def dead_answer(grant: Grant, *, lease: Lease, reason: Reason, cause: Cause, por
     if wait > 0 or now >= lease.until:  # a lease that ran out proves nothing: another holder may be saving
         raise _undecided(max(wait, 1))
     return declare(current, reason=reason, cause=cause, ports=ports, run=run)
+
+
+def suspect_answer(made: Grant, *, saved: bool, cause: Cause, ports: RefreshPorts, run: Run) -> NoReturn:
+    """
+    Judge an answer that came as somebody else's tokens (C-81), after it was put in safety.
+
+    It is audited and alarmed as tampering and served to nobody. What it holds is spent once more, 30 s later or more;
+    if that answer is somebody else's too, the connection becomes `needs_reauth`, reason `identity_changed`.
+
+    Args:
+        made: The generation it became.
+        saved: It is stored, and not on its way through the rescue queue.
+
+    Raises:
+        RefreshPending: After the first; look again in `retry_after` seconds.
+        ReauthorizationRequired: After the second.
+        ConnectionRevoked: Disconnected meanwhile.
+    """
+    report_tampering(made, reason="identity_changed", ports=ports, run=run)
+    if saved and made.strikes > 1:
+        declare(made, reason="identity_changed", cause=cause, ports=ports, run=run)
+    raise _undecided(STRIKE_SPACING + 2 * CLOCK_SKEW)
 
 
 def declare(grant: Grant, *, reason: Reason, cause: Cause, ports: RefreshPorts, run: Run) -> Grant:

@@ -24,11 +24,11 @@ from grantkeeper.errors import (
     RefreshPending,
     StoreUnavailable,
 )
-from grantkeeper.model import Grant, TokenSet
+from grantkeeper.model import Grant, Lease, Reason, TokenSet
 from grantkeeper.ports import Binding, SealingKey
 from grantkeeper.providers.record import Provider
 from grantkeeper.services.before_the_call import count_caller, refuse_early, refuse_outlived
-from grantkeeper.services.dead_answer import dead_answer, declare, usable
+from grantkeeper.services.dead_answer import dead_answer, declare, suspect_answer, usable
 from grantkeeper.services.lease_policy import (
     CLOCK_SKEW,
     Wait,
@@ -42,7 +42,7 @@ from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run, provider_
 from grantkeeper.services.report_registration import report_registration
 from grantkeeper.services.save_first import save_first
 from grantkeeper.services.spend_token import Answered, Ask, Refused, ask_provider, probing, spending
-from grantkeeper.services.successor import can_refresh, read_tokens, successor
+from grantkeeper.services.successor import can_refresh, is_suspect, read_tokens, successor
 from grantkeeper.services.take_lease import (
     PATIENCE,
     Held,
@@ -104,7 +104,8 @@ def refresh(grant: Grant, *, cause: Cause, ports: RefreshPorts, run: Run, patien
         return Refreshed(grant)
     provider = provider_of(grant, ports=ports)
     plaintext = open_grant(grant, ports=ports, run=run)
-    job = _Job(grant, plaintext, read_tokens(plaintext, grant=grant, provider=provider), provider, cause)
+    tokens = read_tokens(plaintext, grant=grant, provider=provider, to_spend=True)
+    job = _Job(grant, plaintext, tokens, provider, cause)
     refreshable = can_refresh(grant, job.tokens, provider=provider)
     if not refreshable and _has_expired(grant, run):
         return Refreshed(declare(grant, reason="expired_no_refresh_token", cause=cause, ports=ports, run=run))
@@ -182,6 +183,8 @@ def _save(grant: Grant, answer: Answered, *, key: SealingKey, job: _Job, ports: 
         raise ConnectionRevoked("The connection was disconnected.")
     if kept.where == "moved":
         return Refreshed(usable(kept.current or ports.grants.get(grant.connection_id, grant.name)))
+    if is_suspect(made):
+        suspect_answer(made, saved=kept.where == "saved", cause=job.cause, ports=ports, run=run)
     if kept.where == "saved":
         mirror_scopes(grant, made, ports=ports, run=run)
     if kept.where != "lost":
@@ -211,15 +214,28 @@ def _refused(grant: Grant, refused: Refused, *, job: _Job, held: Held, ports: Re
     )
 
 
+def _in_doubt(grant: Grant, orphan: Lease | None) -> bool:
+    """
+    Tell whether the lease we took over from leaves open what became of its call.
+
+    A strike from before it was taken leaves none: the token was refused when its holder had not yet spent it. But a
+    holder that had taken over itself carries on the doubt of the one before.
+    """
+    if orphan is None:
+        return False
+    return orphan.attempt > 1 or not (has_strike(grant) and grant.strike_at < orphan.taken_at)
+
+
 def _dead(grant: Grant, refused: Refused, *, job: _Job, held: Held, ports: RefreshPorts, run: Run) -> Refreshed:
     """
     A dead answer after an unknown one is what a spent token gets: then the reason is ours, not the provider's.
 
     Such a lease stays until it expires, so that the next holder knows of the unknown outcome as well.
     """
-    orphaned = held.orphan is not None and not (has_strike(grant) and grant.strike_at < held.orphan.taken_at)
-    ours = (orphaned or refused.uncertain) and is_strict(job.provider.refresh)
-    reason = "rotation_outcome_unknown" if ours else refused.reason or "revoked_by_user"
+    ours = (_in_doubt(grant, held.orphan) or refused.uncertain) and is_strict(job.provider.refresh)
+    reason: Reason = "rotation_outcome_unknown" if ours else refused.reason or "revoked_by_user"
+    if is_suspect(grant):  # what is refused now is what came as a stranger's
+        reason = "identity_changed"
     try:
         return Refreshed(dead_answer(grant, lease=held.lease, reason=reason, cause=job.cause, ports=ports, run=run))
     finally:

@@ -141,9 +141,11 @@ def _revoke(target: _Target, *, cause: Cause, ports: RefreshPorts, run: Run) -> 
     grant, provider = target.grant, target.provider
     plaintext = open_grant(grant, ports=ports, run=run)
     try:
-        tokens: TokenSet | None = read_tokens(plaintext, grant=grant, provider=provider)
+        tokens: TokenSet | None = read_tokens(plaintext, grant=grant, provider=provider, to_spend=True)
     except TokenResponseRejected:
         return _Done("not_supported", grant.write_id)
+    if tokens is not None and tokens.suspect is not None:
+        return _Done("not_supported", grant.write_id)  # somebody else's: not this user's to revoke
     if tokens is not None and _must_be_live(grant, tokens, provider=provider, run=run):
         grant, tokens = _live(target, tokens, cause=cause, ports=ports, run=run)
     if tokens is None:
@@ -185,7 +187,8 @@ def _live(
     made = successor(grant, answer, spent=tokens, provider=provider, key=key, cause=cause, run=run)
     if save_first(made, ports=ports, run=run).where == "revoked":
         close_lease(target.held, ports=ports)
-    return made, read_tokens(answer.plaintext, grant=made, provider=provider)
+    fresh = read_tokens(answer.plaintext, grant=made, provider=provider, to_spend=True)
+    return made, fresh if fresh.suspect is None else None
 
 
 def _erase(

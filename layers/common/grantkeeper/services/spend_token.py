@@ -18,7 +18,7 @@ from grantkeeper.model import Grant, Reason, TokenSet
 from grantkeeper.oauth.endpoints import resolve
 from grantkeeper.oauth.profile_request import profile_request, refused_in_body, trouble_in_body
 from grantkeeper.oauth.token_request import refresh_request
-from grantkeeper.oauth.token_response import failure, granted, sealable
+from grantkeeper.oauth.token_response import failure, granted, sealable, succeeds
 from grantkeeper.ports import HttpRequest, HttpResponse
 from grantkeeper.providers.record import ProfileRequest, Provider
 from grantkeeper.services.lease_policy import CALL_BUDGET, SAVE_RESERVE, SECOND_CALL_NEEDS
@@ -89,16 +89,35 @@ def spending(grant: Grant, tokens: TokenSet, *, provider: Provider, issuer: str,
         variables=grant.variables,
     )
 
+    resolved = resolve(provider, grant.variables)
+
     def judge(http: HttpResponse) -> Answered | Refused:
         now = run.clock()
-        if granted(http, provider=provider, names=[grant.name], lenient=True):
-            body = sealable(http.body, provider=provider, name=grant.name, previous=tokens, received_at=now)
+        if _grants(http, grant, tokens, provider=provider, run=run):
+            body = sealable(
+                http.body,
+                provider=resolved,
+                name=grant.name,
+                previous=tokens,
+                received_at=now,
+                client_id=grant.credentials_id,
+            )
             return Answered(body, now)
         failed = failure(http, provider=provider, now=now)
         reason = _reason(failed.reason) if failed.kind == "dead" else None
         return Refused(failed.kind, failed.error, reason, failed.retry_after, failed.outcome_unknown)
 
     return _asking(request, judge, ports=ports, run=run)
+
+
+def _grants(http: HttpResponse, grant: Grant, spent: TokenSet, *, provider: Provider, run: Run) -> bool:
+    """Tell whether an answer holds what must be kept: the token, or at least a new refresh token."""
+    try:
+        held = granted(http, provider=provider, names=[grant.name], lenient=True)
+        return bool(held) or succeeds(http, provider=provider, name=grant.name, spent=spent)
+    except Exception as error:  # noqa: BLE001 - a bug of ours: what came with a success is kept for better code to read
+        run.report("answer_unreadable", {"connection_id": grant.connection_id, "error": type(error).__name__})
+        return 200 <= http.status < 300
 
 
 def probing(
@@ -172,6 +191,7 @@ def _reason(reason: str | None) -> Reason:
             | "rotation_outcome_unknown"
             | "credentials_rejected"
             | "scopes_missing"
+            | "identity_changed"
         ):
             return reason
         case _:

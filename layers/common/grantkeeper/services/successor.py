@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from grantkeeper import ids
+from grantkeeper.errors import TokenResponseRejected
 from grantkeeper.model import Grant, TokenSet
 from grantkeeper.oauth.token_response import normalise_scopes, token_set
 from grantkeeper.ports import Binding, SealingKey
 from grantkeeper.providers.record import Provider
+from grantkeeper.services.lease_policy import has_strike
 from grantkeeper.services.refresh_run import Cause, Run
 from grantkeeper.services.schedule import due_at
 from grantkeeper.services.spend_token import Answered
 
+ASK_AGAIN = 45  # seconds after which a set that is no use is followed by another refresh
 UNREADABLE_AGAIN = 300  # seconds after which an answer without a readable token is followed by another refresh
 DAY = 86_400
 MOST_SCOPES = 16_384  # characters beside the sealed set; an item holds 400 KB and must hold the set first
@@ -26,6 +29,8 @@ class Facts:
     scopes: tuple[str, ...]
     refreshable: bool
     due_at: int | None
+    servable: bool = True
+    suspect: bool = False
 
 
 def successor(
@@ -41,6 +46,10 @@ def successor(
     """
     Make generation g + 1, ready to be saved. Total: whatever the provider answered, there is something to save.
 
+    What is no use to a caller, since it lacks an access token or belongs to somebody else (`same_account`), is marked
+    as rejected from the start, so that nobody is served it, and its refresh token is spent next. Of a stranger's set
+    the first counts as a strike, the next one as the second.
+
     Args:
         grant: Generation g.
         answered: The bytes to seal.
@@ -50,36 +59,51 @@ def successor(
         cause: Goes with the save into the audit entry.
     """
     facts = _facts(grant, answered, spent=spent, provider=provider, run=run)
+    generation = grant.generation + 1
+    strikes = (grant.strikes if is_suspect(grant) else 0) + 1 if facts.suspect else 0
     return replace(
         grant,
         n=grant.n + 1,
-        generation=grant.generation + 1,
+        generation=generation,
         sealed=key.seal(answered.plaintext, binding=replace(Binding.of(grant), n=grant.n + 1)),
         scopes=facts.scopes,
         refreshed_at=answered.received_at,
         write_id=run.new_id("w"),
-        reason=None,
+        reason="identity_changed" if facts.suspect else None,
         expires_at=facts.expires_at,
         refreshable=facts.refreshable,
         due_at=facts.due_at,
         previous_refresh_token_hash=None if spent.refresh_token is None else ids.digest(spent.refresh_token),
-        strikes=0,
-        strike_generation=0,
-        strike_at=0,
+        rejected_generation=grant.rejected_generation if facts.servable else generation,
+        strikes=strikes,
+        strike_generation=generation if strikes else 0,
+        strike_at=answered.received_at if strikes else 0,
         caused_by=cause.caused_by,
         actor=cause.actor,
         request_id=cause.request_id,
     )
 
 
-def read_tokens(plaintext: bytes, *, grant: Grant, provider: Provider) -> TokenSet:
+def read_tokens(plaintext: bytes, *, grant: Grant, provider: Provider, to_spend: bool = False) -> TokenSet:
     """
     Read an open set.
 
+    Args:
+        to_spend: For the provider alone: a refresh token without an access token, and a set that may be a stranger's,
+            are read as well.
+
     Raises:
-        TokenResponseRejected: It holds no access token.
+        TokenResponseRejected: It holds no access token, or somebody else's.
     """
-    return token_set(plaintext, provider=provider, name=grant.name)
+    tokens = token_set(plaintext, provider=provider, name=grant.name, to_spend=to_spend)
+    if tokens.suspect is not None and not to_spend:
+        raise TokenResponseRejected("The tokens are not this account's.", reason="identity_changed")
+    return tokens
+
+
+def is_suspect(grant: Grant) -> bool:
+    """Tell whether the set that is stored now came as somebody else's."""
+    return grant.reason == "identity_changed" and has_strike(grant)
 
 
 def can_refresh(grant: Grant, tokens: TokenSet, *, provider: Provider) -> bool:
@@ -106,7 +130,10 @@ def _facts(grant: Grant, answered: Answered, *, spent: TokenSet, provider: Provi
 
 def _read_facts(grant: Grant, answered: Answered, *, provider: Provider, run: Run) -> Facts:
     now = answered.received_at
-    tokens = read_tokens(answered.plaintext, grant=grant, provider=provider)
+    tokens = read_tokens(answered.plaintext, grant=grant, provider=provider, to_spend=True)
+    if tokens.suspect is not None or not tokens.access_token:
+        run.report("answer_suspect" if tokens.suspect else "answer_incomplete", {"connection_id": grant.connection_id})
+        return Facts(now, grant.scopes, True, now + ASK_AGAIN, servable=False, suspect=tokens.suspect is not None)
     refreshable = can_refresh(grant, tokens, provider=provider)
     due = due_at(expires_at=tokens.expires_at, received_at=now, refreshable=refreshable, rng=run.rng)
     if due is None and refreshable:
