@@ -126,6 +126,8 @@ def why_kept(body: str) -> str:
         return "It cannot be read."
     if message.get("kind") == "unreadable_record":
         return "A stream record nobody could read was parked; the item itself is still in its table."
+    if message.get("kind") == "uncountable_entry":
+        return "An entry of the trail could not be counted and was parked; it is still in the trail."
     if "DDBStreamBatchInfo" in message:
         return "A stream forgot a batch before it could be projected; the trail has its entries, the counters may not."
     if message.get("source") == "aws.scheduler":

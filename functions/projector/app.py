@@ -13,7 +13,7 @@ from grantkeeper.edge.reports import Reports
 from grantkeeper.errors import StoreUnavailable
 from grantkeeper.model import AuditEvent
 from grantkeeper.services.project import project
-from grantkeeper.stores.stream import UnreadableRecord, keys_of, new_entry, new_generation, tampers
+from grantkeeper.stores.stream import UnreadableRecord, goes_back, keys_of, new_entry, new_generation, tampers
 
 Record = Mapping[str, Any]
 
@@ -51,13 +51,19 @@ def _project_trail(records: Sequence[Record]) -> None:
         if tampers(record):
             reports("tampering_detected", {"record": keys_of(record), "change": str(record.get("eventName"))})
     events = _read(records, new_entry)
-    project(events, bus=app_wiring.event_bus, counters=app_wiring.counters)
+    for event in project(events, bus=app_wiring.event_bus, counters=app_wiring.counters):
+        facts = {"kind": "uncountable_entry", "event_id": event.id}
+        app_wiring.dead_letters.park(facts)
+        logger.error("uncountable entry parked", extra=facts)
     for event in events:
         if event.action == "session.reuse_detected":
             reports.count("ReuseDetected")
 
 
 def _record_generations(records: Sequence[Record]) -> None:
+    for record in records:
+        if goes_back(record):
+            reports("tampering_detected", {"record": keys_of(record), "change": "generation went back"})
     for event in _read(records, new_generation):
         app_wiring.audit.record(event)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from grantkeeper.stores.items import to_item
 from tests.doubles.aws import memory_wiring
 from tests.stores.records import connected, event
 from tests.support.functions import CONTEXT, Function
@@ -180,3 +181,55 @@ def test_the_committed_events_are_understood(world, function, name):
 
     assert function.handler(told, CONTEXT) == {"batchItemFailures": []}
     assert parked_messages(world) == []
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"provider": None},
+        {"provider": "gOOgle"},
+        {"provider": "x" * 200},
+        {"reason": "a b\n", "action": "connection.needs_reauth"},
+        {"details": {"from": "¿?"}},
+        {"time": 10**20},
+    ],
+    ids=str,
+)
+def test_f21_an_entry_that_cannot_be_counted_is_parked_and_blocks_nobody(world, function, strange):
+    """Between two good ones; a batch that comes again counts nothing twice, and parks it once more at worst."""
+    good = {"action": "connection.activated", "provider": "google"}
+    connected(world)
+    row = next(r for r in trail_records(world) if "day_pk" in r["dynamodb"]["NewImage"])
+
+    def entry(told):
+        made = copy.deepcopy(row)
+        image = made["dynamodb"]["NewImage"]
+        image |= wire(to_item(told))
+        return made
+
+    first, last = entry(event(**good)), entry(event(**good))
+    odd = event(**{"action": "connection.activated", "provider": "google", **strange})
+    records = {"Records": [first, entry(odd), last]}
+
+    for _ in range(2):
+        assert function.handler(records, CONTEXT) == {"batchItemFailures": []}
+
+    assert world.counters.totals()["connections/google/active"] == 2
+    assert {json.loads(m["Body"])["event_id"] for m in parked_messages(world)} == {odd.id}
+
+
+def test_r03_an_old_row_put_back_rings_the_alarm_at_once(world, function, capsys):
+    """Not at the next refresh: the stream shows a generation that falls, which no writer of ours makes."""
+    forward = saved_generation(world)
+    back = copy.deepcopy(forward)
+    images = back["dynamodb"]
+    images["OldImage"], images["NewImage"] = images["NewImage"], images["OldImage"]
+    capsys.readouterr()
+
+    assert function.handler({"Records": [forward]}, CONTEXT) == {"batchItemFailures": []}
+    assert "TamperingDetected" not in capsys.readouterr().out
+
+    before = len(world.aws.dynamodb.dump("audit"))
+    assert function.handler({"Records": [back]}, CONTEXT) == {"batchItemFailures": []}
+    assert "TamperingDetected" in capsys.readouterr().out
+    assert len(world.aws.dynamodb.dump("audit")) == before

@@ -86,6 +86,7 @@ def test_what_cannot_be_read_is_kept_and_told_in_a_sentence(run, wiring):
     """A tick, a parked record, a batch the stream forgot, and plain rubbish; the readable one among them goes."""
     strays = [
         json.dumps({"kind": "unreadable_record", "record": "AUDIT x", "event_id": "1"}),
+        json.dumps({"kind": "uncountable_entry", "event_id": "evt_1"}),
         json.dumps({"DDBStreamBatchInfo": {"batchSize": 3}}),
         json.dumps({"source": "aws.scheduler", "detail-type": "Scheduled Event"}),
         json.dumps({"kind": "refresh", "provider": "google", "ids": []}),
@@ -98,7 +99,7 @@ def test_what_cannot_be_read_is_kept_and_told_in_a_sentence(run, wiring):
 
     assert shown["moved"] == {"work": 1, "rescue": 0}
     assert [each["why"] for each in shown["kept"]] == [why_kept(stray) for stray in strays]
-    assert len({each["why"] for each in shown["kept"]}) == 4
+    assert len({each["why"] for each in shown["kept"]}) == 5
     assert bodies(wiring, "DEAD_LETTER_QUEUE_URL") == strays
     assert run("list").exit_code == 0
     assert json.loads(run("list", "--json").stdout)[0]["dead_letters"] == len(strays)  # given back at once: it shows

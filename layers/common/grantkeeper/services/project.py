@@ -8,10 +8,11 @@ says the same again: same event ids, same batch, no second effect.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from grantkeeper.counter_names import COUNTER_NAME
 from grantkeeper.model import AuditEvent
 from grantkeeper.ports import Counters, EventBus
 
@@ -48,7 +49,7 @@ ENTERED: Mapping[str, str] = {
 }
 
 
-def project(events: Sequence[AuditEvent], *, bus: EventBus, counters: Counters) -> None:
+def project(events: Sequence[AuditEvent], *, bus: EventBus, counters: Counters) -> Sequence[AuditEvent]:
     """
     Publish first, then count, each batch once.
 
@@ -61,17 +62,22 @@ def project(events: Sequence[AuditEvent], *, bus: EventBus, counters: Counters) 
         counters: Where what is counted goes.
 
     Raises:
-        StoreUnavailable: The bus or the table refused; nothing was counted.
+        StoreUnavailable: The bus or the table refused. A batch that comes again is counted once all the same.
+    Returns:
+        Entries that cannot be counted, whose names or times are none: for the caller to park, lest they block the rest.
+
     """
     announced = [announcement(event) for event in events if event.action in ANNOUNCED]
     if announced:
         bus.publish(announced)
-    for day, of_day in _by_day(events).items():
+    uncountable = [event for event in events if not _countable(event)]
+    for day, of_day in _by_day(event for event in events if event not in uncountable).items():
         changes = increments(of_day)
         if changes:
             counters.add_batch(of_day[0].id, changes, day=day)
 
 
+    return uncountable
 def announcement(event: AuditEvent) -> tuple[str, Mapping[str, Any]]:
     """The event as the bus carries it: ids and enums, no detail that could hold more."""
     detail = {
@@ -108,9 +114,21 @@ def increments(events: Sequence[AuditEvent]) -> Mapping[str, int]:
     return {name: by for name, by in changes.items() if by}
 
 
-def _by_day(events: Sequence[AuditEvent]) -> dict[str, list[AuditEvent]]:
+def _countable(event: AuditEvent) -> bool:
+    """Judged by the entry alone, so that a batch that comes again is the batch it was."""
+    try:
+        _day(event)
+        return all(COUNTER_NAME.match(name) for name in increments([event]))
+    except (AttributeError, ArithmeticError, OSError, TypeError, ValueError):
+        return False
+
+
+def _by_day(events: Iterable[AuditEvent]) -> dict[str, list[AuditEvent]]:
     days: dict[str, list[AuditEvent]] = {}
     for event in events:
-        day = datetime.fromtimestamp(event.time, UTC).strftime("%Y-%m-%d")
-        days.setdefault(day, []).append(event)
+        days.setdefault(_day(event), []).append(event)
     return days
+
+
+def _day(event: AuditEvent) -> str:
+    return datetime.fromtimestamp(event.time, UTC).strftime("%Y-%m-%d")

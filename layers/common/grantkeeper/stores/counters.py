@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import calendar
-import re
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from grantkeeper.counter_names import COUNTER_NAME
 from grantkeeper.errors import StoreUnavailable
 from grantkeeper.stores import keys
 from grantkeeper.stores.items import from_value, to_value
@@ -24,7 +24,6 @@ SHARDS = 4
 TOTAL = "total"
 PREFIX = "n."  # before a counter's name, so that it can be no other attribute
 BATCH_KEPT = 8 * 86400  # seconds from the start of its day; a stream delivers again for one day at most
-NAME = re.compile(r"[a-z0-9_.:/-]{1,100}\Z", re.ASCII)
 
 
 class DynamoCounters:
@@ -78,7 +77,7 @@ class DynamoCounters:
     def _add(self, when: str, shard: int, changes: Mapping[str, int]) -> dict[str, Any]:
         """An ADD for every counter; inside the transaction it happens once or not at all."""
         for name in changes:
-            if NAME.match(name) is None:
+            if COUNTER_NAME.match(name) is None:
                 raise ValueError("not the name of a counter")
         numbered = list(enumerate(changes.items()))
         return {

@@ -20,7 +20,7 @@ def new_generation(record: Mapping[str, Any]) -> AuditEvent | None:
     """
     The audit entry of a saved generation, under an id that follows from connection, token and generation.
 
-    None for a change that saved none: a strike, a postponement, a tombstone.
+    None for a change that saved none: a strike, a postponement, a tombstone, an old row put back.
 
     Raises:
         UnreadableRecord: It is no change of a grant.
@@ -29,7 +29,7 @@ def new_generation(record: Mapping[str, Any]) -> AuditEvent | None:
         before, after = _grant(record, "OldImage"), _grant(record, "NewImage")
     except (KeyError, TypeError, ValueError):
         raise UnreadableRecord(_name(record)) from None
-    if before is None or after is None or after.generation == before.generation:
+    if before is None or after is None or after.generation <= before.generation:
         return None
     return AuditEvent(
         id=f"evt_{after.connection_id}.{after.name}.{after.generation}",
@@ -67,6 +67,15 @@ def tampers(record: Mapping[str, Any]) -> bool:
         return True
     by = (record.get("userIdentity") or {}).get("principalId")
     return record.get("eventName") == "REMOVE" and by != TTL_SERVICE
+
+
+def goes_back(record: Mapping[str, Any]) -> bool:
+    """True when a grant's generation fell: no writer of ours does that, so somebody put an old row back."""
+    try:
+        before, after = _grant(record, "OldImage"), _grant(record, "NewImage")
+    except (KeyError, TypeError, ValueError):
+        return False  # parked by whoever reads it
+    return before is not None and after is not None and after.generation < before.generation
 
 
 def keys_of(record: Mapping[str, Any]) -> str:
