@@ -355,6 +355,10 @@ class FakeProvider:
                 family.revoked = True
         return _json({})
 
+    def accounts(self) -> list[Account]:
+        """Whose grants there are; a test may change what an account says of itself."""
+        return [family.account for family in self._families]
+
     def _new_family(self, client_id: str, scope: str, account: Account) -> _Family:
         family = _Family(secrets.token_hex(4), client_id, scope, account)
         self._families.append(family)

@@ -76,6 +76,21 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
+class Avatar:
+    """
+    A picture that only a token's bearer could fetch, kept by us; one without bytes notes that the provider has none.
+
+    `digest` is of the bytes: it tells a changed picture, and is the ETag.
+    """
+
+    provider: str
+    changed_at: int
+    content_type: str = ""
+    digest: str = ""
+    image: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Client:
     """An application of the team (RFC 6749 section 2, metadata names of RFC 7591)."""
 

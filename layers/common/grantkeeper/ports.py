@@ -21,6 +21,7 @@ from grantkeeper.model import (
     AuditEvent,
     AuthorizationCode,
     AuthorizationRequest,
+    Avatar,
     Client,
     Connection,
     ConnectSession,
@@ -62,6 +63,15 @@ class Users(Protocol):
 
     def identities(self, sub: str) -> Sequence[Identity]:
         """All identities of a user; consistent."""
+
+
+class Avatars(Protocol):
+    """Pictures that only a token's bearer could fetch (table Grants); a connection's is written with its profile."""
+
+    def of_user(self, sub: str) -> Avatar | None: ...
+    def of_connection(self, connection_id: str) -> Avatar | None: ...
+    def put_for_user(self, sub: str, avatar: Avatar, *, audit: AuditEvent) -> None:
+        """Replace the user's picture, or note that the provider has none."""
 
 
 class Clients(Protocol):
@@ -266,7 +276,9 @@ class Connections(Protocol):
     def sharing(self, credentials_id: str, account_id: str) -> Sequence[str]:
         """Ids of the live connections under the same credentials and provider account: the radius of a revocation."""
 
-    def update_profile(self, connection_id: str, profile: Profile, *, now: int, audit: AuditEvent) -> bool:
+    def update_profile(
+        self, connection_id: str, profile: Profile, *, now: int, audit: AuditEvent, avatar: Avatar | None = None
+    ) -> bool:
         """Replace the account's profile on META, unless the connection is revoked (False); never touches a grant."""
 
     def update_scopes(self, connection_id: str, scopes: Sequence[str], *, now: int, audit: AuditEvent) -> bool:

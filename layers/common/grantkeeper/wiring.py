@@ -75,6 +75,12 @@ class Wiring:
         return DynamoUsers(self.aws.dynamodb, self._grants, self._audit)
 
     @cached_property
+    def avatars(self) -> ports.Avatars:
+        from grantkeeper.stores.avatars import DynamoAvatars
+
+        return DynamoAvatars(self.aws.dynamodb, self._grants, self._audit)
+
+    @cached_property
     def clients(self) -> ports.Clients:
         from grantkeeper.stores.clients import DynamoClients
 

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from grantkeeper.errors import TokenResponseRejected
 from grantkeeper.model import Profile
-from grantkeeper.oauth.profile import resolve_profile
+from grantkeeper.oauth.profile import account_shown, resolve_profile
+from grantkeeper.oauth.token_response import kept_claims
+from grantkeeper.providers.catalog import Catalog
 from grantkeeper.providers.github import GITHUB
 from grantkeeper.providers.google import GOOGLE
 from grantkeeper.providers.microsoft import MICROSOFT
@@ -103,14 +105,27 @@ def test_github_without_a_primary_verified_address_has_none(emails):
 TID, OID = "9188040d-6c67-4c5b-b112-36a304b66dad", "00000000-0000-0000-66f3-3332eca7ea81"
 
 
+def microsoft(claims, **answers):
+    return profile(MICROSOFT, claims, metadata=kept_claims(claims, provider=MICROSOFT), **answers)
+
+
 def test_microsoft_accounts_are_named_by_tenant_and_object():
     """Never by address, which any tenant's admin can set (nOAuth)."""
     claims = {"sub": "pairwise", "tid": TID, "oid": OID, "email": "ceo@acme.example", "email_verified": True}
-    found = profile(MICROSOFT, claims)
+    found = microsoft(claims)
 
     assert (found.provider_user_id, found.email_verified) == (f"{TID}:{OID}", False)
-    assert profile(MICROSOFT, claims | {"xms_edov": True}).email_verified is True
-    assert profile(MICROSOFT, claims | {"xms_edov": "true"}).email_verified is False
+    for said, verified in ((True, True), ("1", True), ("true", False), (False, False), ("0", False), (1, False)):
+        assert microsoft(claims | {"xms_edov": said}).email_verified is verified
+
+
+def test_c101_graphs_address_is_not_vouched_for_by_the_id_token():
+    """The optional claim speaks of the address beside it."""
+    claims = {"sub": "pairwise", "tid": TID, "oid": OID, "xms_edov": True}
+
+    found = microsoft(claims, me={"mail": "ceo@acme.example", "preferredLanguage": "de-DE"})
+
+    assert (found.email, found.email_verified, found.locale) == ("ceo@acme.example", False, "de-DE")
 
 
 @pytest.mark.parametrize("missing", ["tid", "oid"])
@@ -119,7 +134,7 @@ def test_half_a_composed_id_is_no_id(missing):
     claims = {"sub": "pairwise", "tid": TID, "oid": OID}
     for value in (None, "", True, ["a"], "a\nb"):
         with pytest.raises(TokenResponseRejected):
-            profile(MICROSOFT, claims | {missing: value})
+            microsoft(claims | {missing: value})
 
 
 @pytest.mark.parametrize("sub", [None, "", True, 1.5, ["a"], {"a": 1}, "x" * 256, "a\x00b"])
@@ -187,3 +202,45 @@ def test_a_profile_is_sound_or_refused_whatever_a_provider_says(claims, user, em
             continue
         assert found.provider_user_id
         assert not found.email_verified or found.email
+
+
+SLACK = Catalog().get("slack")
+KEPT = {"team_id": "T1", "user_id": "U1", "bot_user_id": "B1"}
+
+
+@pytest.mark.parametrize(
+    ("auth", "shown"),
+    [
+        ({"team_id": "T1", "user_id": "B1"}, True),  # asked with the bot's token
+        ({"team_id": "T1", "user_id": "U1"}, True),  # with the person's own
+        ({"team_id": "T2", "user_id": "B1"}, False),
+        ({"team_id": "T1", "user_id": "U2"}, False),
+        ({"team_id": "T1"}, None),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_c57_whose_token_it_is_is_told_by_the_answer(auth, shown):
+    """What was kept agrees with itself, whosever the token is."""
+    assert account_shown(SLACK, account_id="T1_U1", answers={"auth": auth, "metadata": KEPT}, kept=KEPT) is shown
+
+
+def test_c57_without_a_rule_the_answers_alone_name_the_account():
+    """Dropbox falls back to what it said with the tokens: that shows nothing later."""
+    dropbox, kept = Catalog().get("dropbox"), {"account_id": "dbid:1"}
+
+    def told(**answers):
+        return account_shown(dropbox, account_id="dbid:1", answers=answers, kept=kept)
+
+    assert told(me={"account_id": "dbid:1"}) is True
+    assert told(me={"account_id": "dbid:2"}) is False
+    assert told(me=None) is None
+
+
+@pytest.mark.parametrize(
+    ("claim", "kept"),
+    [("t", {"tid": "t"}), ("", {}), (None, {}), (7, {}), (["t"], {}), ({"a": 1}, {}), ("x" * 256, {})],
+)
+def test_only_short_texts_are_kept_of_an_id_token(claim, kept):
+    """They are carried along through every refresh."""
+    assert kept_claims({"tid": claim, "name": "Ada"}, provider=MICROSOFT) == kept

@@ -211,7 +211,11 @@ def test_slack_accounts_are_a_person_in_a_workspace():
     """users.info is asked for the person who installed, not for the bot."""
     info = {
         "ok": True,
-        "user": {"real_name": "Ada", "profile": {"email": "ada@acme.example", "image_192": "https://i"}},
+        "user": {
+            "real_name": "Ada",
+            "locale": "en-GB",
+            "profile": {"email": "ada@acme.example", "image_192": "https://i"},
+        },
     }
     found, requests = profile_of(
         "slack",
@@ -220,7 +224,8 @@ def test_slack_accounts_are_a_person_in_a_workspace():
     )
 
     assert (found.provider_user_id, found.email, found.email_verified) == ("T1_U1", "ada@acme.example", False)
-    assert requests[1].url == "https://slack.com/api/users.info?user=U1"
+    assert found.locale == "en-GB"
+    assert requests[1].url == "https://slack.com/api/users.info?user=U1&include_locale=true"
 
 
 def test_slack_says_in_a_200_that_a_token_is_dead():
@@ -400,9 +405,13 @@ def test_microsofts_picture_is_never_shown_as_a_url():
     """It opens for the token's bearer only."""
     from grantkeeper.oauth.profile import resolve_profile
 
-    claims = {"tid": "t", "oid": "o", "picture": "https://graph.microsoft.com/v1.0/me/photo/$value"}
+    kept = {"tid": "t", "oid": "o"}
+    claims = kept | {"picture": "https://graph.microsoft.com/v1.0/me/photo/$value"}
+    found = resolve_profile(
+        record("microsoft"), id_claims=claims, token_response={}, answers={"metadata": kept, "userinfo": claims}
+    )
 
-    assert resolve_profile(record("microsoft"), id_claims=claims, token_response={}, answers={}).avatar_url is None
+    assert found.avatar_url is None
 
 
 def test_trellos_picture_gets_a_size():

@@ -66,6 +66,30 @@ def test_c57_another_account_is_refused(world):
     assert world.wiring.connections.get(other).profile is None
 
 
+def test_c57_a_refusal_is_in_the_trail(world):
+    """Somebody has to know."""
+    other = world.connect(account_id="bob")
+    with pytest.raises(AccountMismatch):
+        sync(world, other)
+
+    assert world.actions(other)[-1] == "connection.profile_refused"
+
+
+def test_the_trail_says_what_changed(world):
+    """The names of fields, never what they hold; nothing when nothing did."""
+    sync(world)
+    world.pass_time(1)
+    sync(world)
+    world.pass_time(1)
+    for account in world.provider.accounts():
+        account.claims |= {"name": "Alice Married", "picture": "https://images.example/new.png"}
+    sync(world)
+
+    events, _ = world.wiring.audit.for_connection(world.connection_id, limit=100)
+    synced = [event for event in reversed(events) if event.action == "connection.profile_synced"]
+    assert [event.details.get("changed") for event in synced][1:] == [None, "name avatar_url"]
+
+
 def test_who_may_not_see_the_connection_may_not_sync_it(world):
     """Another user, another client."""
     for principal in (

@@ -58,6 +58,42 @@ def resolve_profile(
     )
 
 
+def account_shown(
+    provider: Provider, *, account_id: str, answers: Mapping[str, Any], kept: Mapping[str, Any]
+) -> bool | None:
+    """
+    Tell whether fresh answers are of the account that was connected.
+
+    Only what was just asked counts: what was kept would agree with itself whosever the token is.
+
+    Args:
+        provider: Its `same_account` rule says what has to agree; without one the answers alone must name the account.
+        account_id: As it was stored when the account was connected.
+        answers: Decoded answers by the name of their request.
+        kept: The grant's metadata.
+
+    Returns:
+        None when the answers do not say.
+    """
+    rule = provider.profile
+    if not rule.same_account:
+        told = _account_id(rule, answers)
+        return None if told is None else told == account_id
+    for same in rule.same_account:
+        told = _id_text(_first((same.told,), answers)[1])
+        if told is None:
+            return None
+        if told not in {_id_text(_first((place,), {"metadata": kept})[1]) for place in same.kept}:
+            return False
+    return True
+
+
+def verification_told(provider: Provider, *, answers: Mapping[str, Any]) -> bool:
+    """True when these answers say, either way, whether the e-mail address is verified."""
+    rule = provider.profile
+    return rule.email_verified_policy != "claim" or _value(rule, "email_verified", answers) is not None
+
+
 def sources_needed(provider: Provider, *, id_claims: Mapping[str, Any] | None, field: str) -> bool:
     """True when `field` cannot be told from the ID token alone, so that somebody must be asked."""
     rule = provider.profile

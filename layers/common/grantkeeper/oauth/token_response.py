@@ -32,6 +32,7 @@ __all__ = [
     "failure",
     "granted",
     "id_token_of",
+    "kept_claims",
     "normalise_scopes",
     "sealable",
     "sealed_answer",
@@ -41,6 +42,7 @@ __all__ = [
 ]
 
 TEN_YEARS = 10 * 365 * 86_400
+MAX_CLAIM = 255  # characters of a claim that is kept
 _UNTYPED = "N_A"
 
 
@@ -102,6 +104,7 @@ def sealable(
     name: str = "main",
     previous: TokenSet | None,
     received_at: int,
+    id_claims: Mapping[str, Any] | None = None,
     client_id: str | None = None,
 ) -> bytes:
     """
@@ -115,9 +118,12 @@ def sealable(
         name: Whose token set it is.
         previous: The set just spent; its refresh token lives on when the answer has none (RFC 6749 section 6).
         received_at: Epoch seconds; `expires_in` counts from here.
+        id_claims: The validated claims of its ID token, of which the record may keep some.
         client_id: Ours at the provider, to tell an answer that was made for another (`same_account`).
     """
     envelope: dict[str, Any] = {"received_at": received_at}
+    if id_claims is not None:
+        envelope["metadata"] = kept_claims(id_claims, provider=provider)
     if previous is not None:
         envelope |= {"refresh_token": previous.refresh_token, "metadata": dict(previous.metadata)}
         envelope["refresh_token_expires_at"] = previous.refresh_token_expires_at
@@ -131,6 +137,12 @@ def sealable(
         pass
     envelope.pop("metadata", None)
     return _dump(envelope | {"raw": b64encode(response_body).decode("ascii")})
+
+
+def kept_claims(id_claims: Mapping[str, Any], *, provider: Provider) -> dict[str, Any]:
+    """What the record keeps of validated claims, by name; texts only, so that nothing large is carried along. Total."""
+    found = {name: lookup(id_claims, pointer) for name, pointer in provider.token_response.kept_claims}
+    return {name: value for name, value in found.items() if isinstance(value, str) and 0 < len(value) <= MAX_CLAIM}
 
 
 def token_set(sealed_plaintext: bytes, *, provider: Provider, name: str = "main", to_spend: bool = False) -> TokenSet:

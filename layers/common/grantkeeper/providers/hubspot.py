@@ -9,6 +9,7 @@ from grantkeeper.providers.record import (
     Provider,
     RefreshRule,
     RevocationRule,
+    SameAccount,
     ScopeParameter,
     ScopeRule,
     Service,
@@ -71,6 +72,10 @@ HUBSPOT = Provider(
             ),
         ),
         id_template="{metadata#/hub_id}:{metadata#/user_id}",  # a person in a portal
+        same_account=(
+            SameAccount("info#/hub_id", ("metadata#/hub_id",)),
+            SameAccount("info#/user_id", ("metadata#/user_id",)),
+        ),
         map={"email": ("info#/user",), "name": ("info#/hub_domain",)},
     ),
     errors=(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from grantkeeper.providers.record import (
     AvatarRule,
     ErrorRule,
+    ProfileRequest,
     ProfileRule,
     Provider,
     RedirectUriRule,
     RefreshRule,
     RevocationRule,
+    SameAccount,
     ScopeRule,
     Service,
     Source,
@@ -18,8 +20,10 @@ from grantkeeper.providers.record import (
 )
 
 _LOGIN = "https://login.microsoftonline.com/{tenant}"
-_IDENTITY = ("openid", "email", "profile")  # `oid` comes with profile only
+_IDENTITY = ("openid", "email", "profile", "User.Read")  # `oid` comes with profile only; User.Read opens the photo
 _OFFLINE = ("offline_access",)
+_GRAPH = "https://graph.microsoft.com/v1.0"
+_USERINFO = "https://graph.microsoft.com/oidc/userinfo"
 _GRAPH_DOCS = "https://learn.microsoft.com/graph/permissions-reference"
 
 # A deployment for one tenant overrides `issuer` with the tenant's own, so that no other tenant signs in.
@@ -34,7 +38,7 @@ MICROSOFT = Provider(
     token_endpoint=f"{_LOGIN}/oauth2/v2.0/token",
     jwks_uri=f"{_LOGIN}/discovery/v2.0/keys",
     end_session_endpoint=f"{_LOGIN}/oauth2/v2.0/logout",
-    userinfo_endpoint="https://graph.microsoft.com/oidc/userinfo",
+    userinfo_endpoint=_USERINFO,
     # discovery names a template; the token names the user's tenant, which `tid` must repeat (C-71)
     issuer_template="https://login.microsoftonline.com/{tenantid}/v2.0",
     issuer_claims=(("tenantid", "tid"),),
@@ -83,7 +87,10 @@ MICROSOFT = Provider(
             docs_url=_GRAPH_DOCS,
         ),
     ),
-    token_response=TokenResponseRule(default_expires_in=3600),
+    token_response=TokenResponseRule(
+        default_expires_in=3600,
+        kept_claims=(("tid", "/tid"), ("oid", "/oid"), ("sub", "/sub")),
+    ),
     refresh=RefreshRule(
         rotation="always",
         previous_refresh_token="valid",  # a new one each time, the old one is not revoked: losing a race loses nothing
@@ -97,16 +104,24 @@ MICROSOFT = Provider(
     ),
     profile=ProfileRule(
         # one account per tenant; `sub` differs per application, e-mail is set by any tenant's admin (nOAuth)
-        id_template="{id_token#/tid}:{id_token#/oid}",
+        id_template="{metadata#/tid}:{metadata#/oid}",
+        requests=(
+            ProfileRequest("userinfo", _USERINFO, when="no_id_token"),
+            ProfileRequest("me", f"{_GRAPH}/me?$select=id,displayName,mail,preferredLanguage", optional=True),
+        ),
+        # Graph's `id` of a personal account is no `oid`; userinfo tells the ID token's `sub`
+        same_account=(SameAccount("userinfo#/sub", ("metadata#/sub",)),),
         map={
-            "email": ("id_token#/email",),
+            "email": ("id_token#/email", "userinfo#/email", "me#/mail"),
             # the optional claim: this tenant owns the address's domain. Absent means unverified.
             "email_verified": ("id_token#/xms_edov",),
-            "name": ("id_token#/name",),
+            "name": ("id_token#/name", "userinfo#/name", "me#/displayName"),
+            "locale": ("me#/preferredLanguage",),
         },
         email_verified_policy="claim",
-        # bytes behind the token, 404 when there is none; the claim `picture` is this address too
-        avatar=AvatarRule("binary", "https://graph.microsoft.com/v1.0/me/photo/$value"),
+        email_verified_values=(True, "1"),
+        # bytes behind the token, 404 when there is none; the claim `picture` is such an address too
+        avatar=AvatarRule("binary", f"{_GRAPH}/me/photos/96x96/$value"),
     ),
     errors=(
         # AADSTS50196: a client that repeats itself is throttled in these words

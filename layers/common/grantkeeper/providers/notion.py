@@ -9,6 +9,7 @@ from grantkeeper.providers.record import (
     Provider,
     RefreshRule,
     RevocationRule,
+    SameAccount,
     ScopeRule,
     Service,
     Source,
@@ -71,6 +72,7 @@ NOTION = Provider(
         requests=(ProfileRequest("me", "https://api.notion.com/v1/users/me", headers=(_VERSION,)),),
         # one account per workspace
         id_template="user-{metadata#/user_id}_workspace-{metadata#/workspace_id}",
+        same_account=(SameAccount("me#/bot/owner/user/id", ("metadata#/user_id",)),),  # `me` names no workspace id
         map={
             # depends on a capability of the integration
             "email": ("token_response#/owner/user/person/email", "me#/bot/owner/user/person/email"),

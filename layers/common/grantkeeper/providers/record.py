@@ -75,6 +75,8 @@ class TokenResponseRule:
     refresh_token_expires_in: str | None = None
     id_token: str = "/id_token"
     metadata: Pairs = ()  # (name, pointer) to keep
+    # (name, pointer) into the validated ID token, to keep beside `metadata`: a refresh may bring no ID token
+    kept_claims: Pairs = ()
     default_expires_in: int | Literal["never", "unknown"] = "unknown"
 
 
@@ -119,7 +121,8 @@ class ProfileRequest:
     One call of the profile probe, with the access token as Bearer unless `auth` says otherwise.
 
     `url` may hold places of answers before it (`{metadata#/user_id}`, percent-encoded) and `{token}`, for the APIs that
-    want the token in the path.
+    want the token in the path. Without the answer of an `optional` one the profile is poorer and the account still
+    known: it is asked briefly, and what goes wrong with it is passed over.
     """
 
     name: str
@@ -130,7 +133,8 @@ class ProfileRequest:
     auth: Literal["bearer", "query", "none", "oauth1"] = "bearer"  # none: `{token}` in the URL carries it
     token_parameter: str = "access_token"  # with auth="query"
     success_pointer: str | None = None  # must be true in the body, for those who refuse in a 200 (Slack: "/ok")
-    when: Literal["always", "email_missing"] = "always"
+    when: Literal["always", "email_missing", "no_id_token"] = "always"  # no_id_token: after the trip that brought one
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,14 @@ class AvatarRule:
 class ProfileRule:
     """
     Where the profile comes from.
+@dataclass(frozen=True, slots=True)
+class SameAccount:
+    """What an answer tells of the account must be one of the values that were kept when it was connected."""
+
+    told: str  # "userinfo#/sub"
+    kept: tuple[str, ...]  # ("metadata#/sub",)
+
+
 
     `map` gives, per field of `model.Profile`, places tried in order: `"id_token#/sub"`, `"token_response#/data/gid"`,
     `"metadata#/team_id"` (what the record keeps of token responses, known after a refresh too) or
@@ -173,6 +185,9 @@ class ProfileRule:
     email_verified_policy: Literal["claim", "by_presence", "always_false"] = "always_false"
     email_verified_values: tuple[Any, ...] = (True,)  # what counts as yes, of exactly this type (Zoom: 1)
     avatar: AvatarRule = AvatarRule()
+    # how a later answer shows that it is of the account that was connected, where the id itself cannot be asked again;
+    # empty: the answers alone tell the id
+    same_account: tuple[SameAccount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from grantkeeper.providers.record import (
     Provider,
     RefreshRule,
     RevocationRule,
+    SameAccount,
     ScopeRule,
     Service,
     Source,
@@ -63,6 +64,7 @@ SALESFORCE = Provider(
         manual_url="https://help.salesforce.com/s/articleView?id=sf.remoteaccess_revoking_oauth_tokens.htm",
     ),
     profile=ProfileRule(
+        same_account=(SameAccount("userinfo#/sub", ("metadata#/id",)),),  # the same URL
         map={
             "provider_user_id": ("metadata#/id",),  # a URL naming org and user
             "email": ("userinfo#/email",),

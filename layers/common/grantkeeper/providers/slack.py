@@ -12,6 +12,7 @@ from grantkeeper.providers.record import (
     RedirectUriRule,
     RefreshRule,
     RevocationRule,
+    SameAccount,
     ScopeParameter,
     ScopeRule,
     Service,
@@ -134,11 +135,19 @@ SLACK = Provider(
         requests=(
             # the workspace and the person are in the token response; this shows that the token works
             ProfileRequest("auth", "https://slack.com/api/auth.test", method="POST", success_pointer="/ok"),
-            ProfileRequest("user", "https://slack.com/api/users.info?user={metadata#/user_id}", success_pointer="/ok"),
+            ProfileRequest(
+                "user",
+                "https://slack.com/api/users.info?user={metadata#/user_id}&include_locale=true",
+                success_pointer="/ok",
+            ),
         ),
         # a person in two workspaces is two accounts; auth.test would name the bot, not its installer
         id_template="{metadata#/team_id}_{metadata#/user_id}",
         map={
+        same_account=(
+            SameAccount("auth#/team_id", ("metadata#/team_id",)),
+            SameAccount("auth#/user_id", ("metadata#/bot_user_id", "metadata#/user_id")),  # whichever token asked
+        ),
             "email": ("user#/user/profile/email",),
             "name": ("user#/user/real_name", "user#/user/name", "metadata#/team_name"),
             "avatar_url": ("user#/user/profile/image_192",),

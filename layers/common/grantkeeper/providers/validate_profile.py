@@ -37,7 +37,37 @@ def check_profile(provider: Provider) -> None:
         _check_place(place, sources, "profile.id_template")
     if rule.id_template is not None and not PLACEHOLDER.search(rule.id_template):
         refuse("profile.id_template", "A place such as {id_token#/sub} is expected.")
+    for i, same in enumerate(rule.same_account):
+        _check_place(same.told, sources - TAKEN, f"profile.same_account[{i}].told")
+        for place in same.kept:
+            _check_place(place, {"metadata"}, f"profile.same_account[{i}].kept")
+        if not same.kept:
+            refuse(f"profile.same_account[{i}].kept", "What was kept is missing.")
     _check_avatar(rule.avatar, sources)
+    _check_kept_claims(provider)
+
+
+def check_post_connect(provider: Provider) -> None:
+    """
+    Refuse a step after the connect that cannot be taken.
+
+    Raises:
+        InvalidProviderRecord: `field` names the place.
+    """
+    kept = {name for name, _ in provider.token_response.metadata}
+    for i, step in enumerate(provider.post_connect):
+        place = f"post_connect[{i}]"
+        if re.fullmatch(r"[a-z][a-z0-9_]{0,30}", step.request.name, re.ASCII) is None or step.request.name in kept:
+            refuse(f"{place}.request.name", "A short lower-case name that nothing else is kept under is expected.")
+        kept.add(step.request.name)
+        _check_request(step.request, {"metadata"}, f"{place}.request")
+        if step.request.auth == "oauth1":
+            refuse(f"{place}.request.auth", "A request of this kind is not signed.")
+        check_pointer(step.entries or None, f"{place}.entries")
+        if not step.keep:
+            refuse(f"{place}.keep", "The values to keep of each entry are missing.")
+        for name, pointer in step.keep:
+            check_pointer(pointer, f"{place}.keep.{name}")
 
 
 def _check_request(request: ProfileRequest, sources: set[str], place: str) -> None:
@@ -65,8 +95,24 @@ def _check_avatar(rule: AvatarRule, sources: set[str]) -> None:
         return
     if rule.template is None:
         refuse("profile.avatar.template", "The template is missing.")
+    if rule.kind == "binary":
+        if _host_from_answers(rule.template):
+            refuse("profile.avatar.template", "An answer cannot choose the host that gets the token.")
+        for place in places_in(rule.template):
+            _check_place(place, sources, "profile.avatar.template")
+        return
     for place in PLACEHOLDER.findall(rule.template):
         _check_place(place, sources, "profile.avatar.template")
+
+
+def _check_kept_claims(provider: Provider) -> None:
+    """A name stands for one thing: what the token response says must not take the place of a signed claim."""
+    told = {name for name, _ in provider.token_response.metadata}
+    for i, (name, pointer) in enumerate(provider.token_response.kept_claims):
+        place = f"token_response.kept_claims[{i}]"
+        if name in told:
+            refuse(place, "The name is taken by token_response.metadata.")
+        check_pointer(pointer, place)
 
 
 def _is_json(text: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Protocol
 from grantkeeper.ports import (
     AuditTrail,
     AuthorizationRequests,
+    Avatars,
     Breakers,
     Clients,
     Codes,
@@ -41,6 +42,8 @@ class CallbackPorts(Protocol):
     def clients(self) -> Clients: ...
     @property
     def users(self) -> Users: ...
+    @property
+    def avatars(self) -> Avatars: ...
     @property
     def codes(self) -> Codes: ...
     @property

@@ -13,6 +13,7 @@ From then on every fault ends the trip and goes back to the client.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from grantkeeper import ids
 from grantkeeper.errors import (
@@ -51,6 +52,7 @@ def complete_callback(
     ports: CallbackPorts,
     now: int,
     request_id: str,
+    spare: Callable[[], float] = lambda: 0.0,
 ) -> str:
     """
     Finish a trip, whatever it was for.
@@ -61,6 +63,7 @@ def complete_callback(
         browser_hash: Hash of the browser's binding cookie; None without one.
         issuer: Our own, without a trailing slash.
         now: Epoch seconds.
+        spare: Seconds there are, when it is called, for what no trip needs; none unless told.
 
     Returns:
         Where to send the browser: the client's redirect_uri, with what it waits for or with an error; on the first
@@ -89,7 +92,7 @@ def complete_callback(
             return begin_trip(trip, ports=ports, now=now)
         tokens = redeem_trip(code, trip, state=state, ports=ports, now=now)
         ports.breakers.record_success(trip.provider)
-        return _finish(trip, tokens, issuer=issuer, ports=ports, now=now, request_id=request_id)
+        return _finish(trip, tokens, issuer=issuer, ports=ports, now=now, request_id=request_id, spare=spare)
     except ConnectSessionExpired:
         raise
     except GrantkeeperError as error:
@@ -143,6 +146,7 @@ def _finish(
     ports: CallbackPorts,
     now: int,
     request_id: str,
+    spare: Callable[[], float],
 ) -> str:
     provider = resolve(ports.catalog.get(trip.provider), trip.variables)
     if trip.purpose == "signin":
@@ -153,10 +157,12 @@ def _finish(
             clients=ports.clients,
             users=ports.users,
             codes=ports.codes,
+            avatars=lambda: ports.avatars,
             provider_http=ports.provider_http,
             issuer=issuer,
             now=now,
             request_id=request_id,
+            spare=spare,
         )
     from grantkeeper.services.complete_connect import complete_connect  # noqa: PLC0415 - a sign-in does without
 

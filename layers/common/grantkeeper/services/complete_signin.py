@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from grantkeeper import ids
-from grantkeeper.errors import BadRequest, OAuthError
+from grantkeeper.errors import BadRequest, OAuthError, StoreUnavailable
 from grantkeeper.model import AuditEvent, AuthorizationCode, AuthorizationRequest, Client, Identity, Profile, User
-from grantkeeper.ports import Clients, Codes, ProviderHttp, Users
+from grantkeeper.ports import Avatars, Clients, Codes, ProviderHttp, Users
 from grantkeeper.providers.record import Provider
 from grantkeeper.services.admit_user import require_admitted
 from grantkeeper.services.client_redirect import success_redirect
@@ -43,23 +44,28 @@ def complete_signin(
     clients: Clients,
     users: Users,
     codes: Codes,
+    avatars: Callable[[], Avatars],
     provider_http: ProviderHttp,
     issuer: str,
     now: int,
     request_id: str,
+    spare: Callable[[], float],
 ) -> str:
     """
     Sign the user in at the client that asked.
 
     What the client asked of the sign-in, and its policy, are judged before anything is written. The provider's tokens
     are used for the profile and then dropped: they are not stored, and not revoked, for that could take grants along.
+    A picture that only they open is fetched last of all, within the time that is left over.
 
     Args:
         request: The redeemed trip.
         tokens: The provider's answer, judged.
         provider: The record, its variables filled.
+        avatars: Makes the store of pictures, which few sign-ins need.
         issuer: Our own.
         now: Epoch seconds.
+        spare: Seconds that may yet be taken for the picture.
 
     Returns:
         The client's redirect_uri with `code`, `state` and `iss`.
@@ -89,6 +95,10 @@ def complete_signin(
     else:
         user = _brought_up_to_date(user, profile, users=users, event=event, now=now)
     code = _issue_code(request, client=client, user=user, auth_time=auth_time, codes=codes, now=now)
+    if provider.profile.avatar.kind == "binary":
+        _keep_picture(
+            user, tokens, provider=provider, avatars=avatars, provider_http=provider_http, event=event, most=spare()
+        )
     return success_redirect(redirect_uri, code=code, state=request.client_state, issuer=issuer)
 
 
@@ -187,6 +197,29 @@ def _brought_up_to_date(user: User, profile: Profile, *, users: Users, event: Au
     fresh = replace(fresh, updated_at=now)
     audit = replace(event, action="user.updated", actor=f"user:{user.sub}", sub=user.sub)
     return fresh if users.update(fresh, expected_version=user.version, audit=audit) else user
+
+
+def _keep_picture(
+    user: User,
+    tokens: ProviderTokens,
+    *,
+    provider: Provider,
+    avatars: Callable[[], Avatars],
+    provider_http: ProviderHttp,
+    event: AuditEvent,
+    most: float,
+) -> None:
+    """Best effort: everything the sign-in is about is done, and the next one comes."""
+    from grantkeeper.services.fetch_avatar import fetch_avatar, same_picture  # noqa: PLC0415 - few providers need it
+
+    avatar = fetch_avatar(provider=provider, tokens=tokens, provider_http=provider_http, most=most, now=event.time)
+    if avatar is None:
+        return
+    audit = replace(event, action="user.avatar_changed", actor=f"user:{user.sub}", sub=user.sub)
+    store = avatars()
+    with contextlib.suppress(StoreUnavailable):
+        if not same_picture(avatar, store.of_user(user.sub)):
+            store.put_for_user(user.sub, avatar, audit=audit)
 
 
 def _follows(user: User, users: Users) -> bool:

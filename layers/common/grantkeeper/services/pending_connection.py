@@ -137,7 +137,14 @@ def _grant(arrival: Arrival, connection: Connection, *, name: str, token_set: To
         actor=arrival.session.opened_by,
         request_id=arrival.request_id,
     )
-    plaintext = sealable(arrival.tokens.body, provider=provider, name=name, previous=None, received_at=now)
+    plaintext = sealable(
+        arrival.tokens.body,
+        provider=provider,
+        name=name,
+        previous=None,
+        received_at=now,
+        id_claims=arrival.tokens.id_claims,
+    )
     if len(plaintext) > MAX_TOKEN_SET:
         raise TokenTooLarge("The provider's token set is over 16 KiB.", provider=provider.id)
     return replace(unsealed, sealed=sealer.seal(plaintext, binding=Binding.of(unsealed)))

@@ -156,7 +156,8 @@ def probing(
 
 def _probe(provider: Provider) -> ProfileRequest | None:
     """The request that tells whose token it is, if the provider has one."""
-    request = next((request for request in provider.profile.requests if request.when == "always"), None)
+    asked = (request for request in provider.profile.requests if request.when == "always" and not request.optional)
+    request = next(asked, None)
     if request is None and provider.userinfo_endpoint is not None:
         return ProfileRequest("userinfo", provider.userinfo_endpoint)
     return request

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from grantkeeper import ids
 from grantkeeper.errors import AccountMismatch, Conflict, ConnectionRevoked, TokenResponseRejected, TooManyRequests
-from grantkeeper.model import AuditEvent, Connection, Principal, Profile
+from grantkeeper.model import AuditEvent, Avatar, Connection, Grant, Principal, Profile
 from grantkeeper.oauth.endpoints import resolve
-from grantkeeper.oauth.token_response import sealed_answer
+from grantkeeper.providers.record import Provider
 from grantkeeper.services.dead_answer import usable
-from grantkeeper.services.fetch_profile import fetch_profile
+from grantkeeper.services.fetch_avatar import fetch_avatar, same_picture
+from grantkeeper.services.fetch_profile import Sign, fetch_profile_again
 from grantkeeper.services.open_grant import open_grant
 from grantkeeper.services.read_token import TokenWanted, current_grant
 from grantkeeper.services.redeem_provider_code import ProviderTokens
@@ -20,6 +21,8 @@ from grantkeeper.services.visibility import visible_connection
 
 HOURLY_CAP = 10
 HOUR = 3600
+AVATAR_RESERVE = 3.0  # seconds of the invocation that are left to write down what was found
+_TOLD = ("email", "email_verified", "name", "avatar_url", "locale")
 
 
 def sync_profile(
@@ -28,43 +31,41 @@ def sync_profile(
     """
     Fetch the profile with the connection's own token and store it beside the connection.
 
+    The audit entry says which fields changed, never what they say. A picture that only the token opens is kept too.
+
     Raises:
         NotFound: Unknown, or not the caller's.
-        Conflict: A connection by API key or OAuth 1.0a has no profile to read.
-        AccountMismatch: The provider names another account; nothing is stored (C-57).
+        Conflict: A connection by API key has no profile to read; or the provider does not say whose the token is.
+        AccountMismatch: The provider names another account; nothing is stored, and the trail says so (C-57).
         ConnectionRevoked, ReauthorizationRequired: There is no token.
         TooManyRequests: Ten times an hour are enough.
         ProviderUnavailable, RefreshPending, StoreUnavailable: Later.
     """
     connection = visible_connection(connection_id, principal=principal, connections=ports.connections)
-    if connection.kind != "oauth2":
+    if connection.kind == "api_key":
         raise Conflict("This connection has no profile to read.")
     wait = ports.rate_limits.hit(f"sync#{connection_id}", limit=HOURLY_CAP, window=HOUR, now=run.clock())
     if wait:
         raise TooManyRequests("The profile was read often enough in this hour.", retry_after=wait)
 
-    profile = _fetch(connection, cause=Cause("read", principal.actor, request_id), ports=ports, run=run)
-    if profile.provider_user_id != connection.account_id:
-        raise AccountMismatch("The provider names another account.")
+    cause = Cause("read", principal.actor, request_id)
+    try:
+        profile, avatar = _fetch(connection, cause=cause, ports=ports, run=run)
+    except AccountMismatch:
+        refused = _event(connection, "connection.profile_refused", principal, request_id, now=run.clock())
+        ports.audit.record(replace(refused, reason="account_mismatch"))
+        raise
     now = run.clock()
-    audit = AuditEvent(
-        id=ids.new_id("evt"),
-        time=now,
-        action="connection.profile_synced",
-        actor=principal.actor,
-        sub=connection.sub,
-        connection_id=connection_id,
-        client_id=principal.client_id,
-        provider=connection.provider,
-        service=connection.service,
-        request_id=request_id,
-    )
-    if not ports.connections.update_profile(connection_id, profile, now=now, audit=audit):
+    audit = _event(connection, "connection.profile_synced", principal, request_id, now=now)
+    changed = _changed(connection.profile, profile) + (() if avatar is None else ("avatar",))
+    audit = replace(audit, details={"changed": " ".join(changed)} if changed else {})
+    if not ports.connections.update_profile(connection_id, profile, avatar=avatar, now=now, audit=audit):
         raise ConnectionRevoked("The connection was disconnected.")
     return replace(connection, profile=profile, updated_at=now)
 
 
-def _fetch(connection: Connection, *, cause: Cause, ports: RefreshPorts, run: Run) -> Profile:
+def _fetch(connection: Connection, *, cause: Cause, ports: RefreshPorts, run: Run) -> tuple[Profile, Avatar | None]:
+    """What the provider says now; the picture only if it is another one than we have."""
     name = connection.token_names[0]
     grant, plaintext = current_grant(
         usable(ports.grants.get(connection.id, name)),
@@ -75,14 +76,58 @@ def _fetch(connection: Connection, *, cause: Cause, ports: RefreshPorts, run: Ru
     )
     if plaintext is None:
         plaintext = open_grant(grant, ports=ports, run=run)
-    provider = provider_of(grant, ports=ports)
-    tokens = read_tokens(plaintext, grant=grant, provider=provider)
-    found = ProviderTokens(sealed_answer(plaintext, provider=provider), {name: tokens}, id_claims=None)
+    provider = resolve(provider_of(grant, ports=ports), grant.variables)
+    kept = read_tokens(plaintext, grant=grant, provider=provider)
+    # the answer to the code is old by now: what it said of the person must not outlive a change
+    tokens = ProviderTokens(b"{}", {name: kept}, id_claims=None)
     try:
-        return fetch_profile(
-            provider=resolve(provider, grant.variables), tokens=found, provider_http=ports.provider_http
+        profile = fetch_profile_again(
+            connection.profile or Profile(connection.account_id),
+            provider=provider,
+            tokens=tokens,
+            provider_http=ports.provider_http,
+            sign=_signer(grant, tokens, provider=provider, ports=ports, now=run.clock()),
         )
     except TokenResponseRejected as error:
         if error.extensions.get("reason") != "account_unknown":
             raise
-        raise Conflict("This provider says whose account it is only while it is being connected.") from None
+        raise Conflict("This provider does not say whose account it is.") from None
+    avatar = fetch_avatar(
+        provider=provider,
+        tokens=tokens,
+        provider_http=ports.provider_http,
+        most=run.remaining - AVATAR_RESERVE,
+        now=run.clock(),
+    )
+    if avatar is None or same_picture(avatar, ports.avatars.of_connection(connection.id)):
+        return profile, None
+    return profile, avatar
+
+
+def _signer(grant: Grant, tokens: ProviderTokens, *, provider: Provider, ports: RefreshPorts, now: int) -> Sign | None:
+    """For providers that want the profile's request signed."""
+    if grant.kind != "oauth1":
+        return None
+    from grantkeeper.services.oauth1_trip import signer  # noqa: PLC0415 - OAuth 1.0a only
+
+    credentials = ports.credentials.by_client_id(provider.credentials_id, grant.credentials_id)
+    return signer(provider, credentials, tokens, now=now)
+
+
+def _changed(before: Profile | None, after: Profile) -> tuple[str, ...]:
+    return tuple(name for name in _TOLD if getattr(before, name, None) != getattr(after, name))
+
+
+def _event(connection: Connection, action: str, principal: Principal, request_id: str, *, now: int) -> AuditEvent:
+    return AuditEvent(
+        id=ids.new_id("evt"),
+        time=now,
+        action=action,
+        actor=principal.actor,
+        sub=connection.sub,
+        connection_id=connection.id,
+        client_id=principal.client_id,
+        provider=connection.provider,
+        service=connection.service,
+        request_id=request_id,
+    )

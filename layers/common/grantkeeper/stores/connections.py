@@ -6,10 +6,11 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from grantkeeper.errors import Conflict, ConnectSessionExpired, StoreUnavailable, TokenTooLarge
-from grantkeeper.model import AuditEvent, Connection, ConnectSession, Grant, Profile
+from grantkeeper.model import AuditEvent, Avatar, Connection, ConnectSession, Grant, Profile
 from grantkeeper.ports import Pending
 from grantkeeper.stores import keys
 from grantkeeper.stores.audit_item import audit_writes
+from grantkeeper.stores.avatars import avatar_item
 from grantkeeper.stores.confirmation import Confirmation, entries, uniqueness
 from grantkeeper.stores.connection_item import connection_item, pending_item, read_connection, read_pending
 from grantkeeper.stores.grant_item import grant_item
@@ -20,9 +21,12 @@ from grantkeeper.stores.revocation import Revocation
 from grantkeeper.stores.table import Table, is_own, new_write_id
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
+    from typing import Any
 
     from types_boto3_dynamodb import DynamoDBClient
+
+    from grantkeeper.stores.items import Item
 
 MAX_SEALED = 24 * 1024  # bytes of one sealed set; the services refuse token sets over 16 KiB
 
@@ -184,17 +188,36 @@ class DynamoConnections:
             if from_value(stored["connection_id"]) != connection.id:
                 raise Conflict("The user has a connection for this account.") from None
 
-    def update_profile(self, connection_id: str, profile: Profile, *, now: int, audit: AuditEvent) -> bool:
+    def update_profile(
+        self, connection_id: str, profile: Profile, *, now: int, audit: AuditEvent, avatar: Avatar | None = None
+    ) -> bool:
         """Replace the account's profile on META, unless the connection is revoked; never touches a grant."""
         change = "SET #profile = :value, #updated_at = :now, #write_id = :write_id"
-        return self._update_meta(connection_id, change, profile, now=now, audit=audit)
+        beside: tuple[Item, ...] = ()
+        if avatar is not None:
+            beside = (self._table.to_put(avatar_item(keys.connection_avatar(connection_id), avatar)),)
+        return self._update_meta(connection_id, change, profile, now=now, audit=audit, beside=beside)
+
+    def update_metadata(self, connection_id: str, metadata: Mapping[str, Any], *, now: int, audit: AuditEvent) -> bool:
+        """Replace what is known of the connection on META, unless it is revoked; never touches a grant."""
+        change = "SET #metadata = :value, #updated_at = :now, #write_id = :write_id"
+        return self._update_meta(connection_id, change, metadata, now=now, audit=audit)
 
     def update_scopes(self, connection_id: str, scopes: Sequence[str], *, now: int, audit: AuditEvent) -> bool:
         """Replace the granted scopes on META, unless the connection is revoked; never touches a grant."""
         change = "SET #scopes = :value, #updated_at = :now, #write_id = :write_id"
         return self._update_meta(connection_id, change, tuple(scopes), now=now, audit=audit)
 
-    def _update_meta(self, connection_id: str, change: str, value: object, *, now: int, audit: AuditEvent) -> bool:
+    def _update_meta(
+        self,
+        connection_id: str,
+        change: str,
+        value: object,
+        *,
+        now: int,
+        audit: AuditEvent,
+        beside: Sequence[Item] = (),
+    ) -> bool:
         write_id = new_write_id()
         update = self._table.to_update(
             keys.connection(connection_id),
@@ -203,7 +226,7 @@ class DynamoConnections:
             values={":value": value, ":now": now, ":write_id": write_id, ":revoked": "revoked"},
         )
         try:
-            self._table.transact([update, *audit_writes(self._audit, audit)])
+            self._table.transact([update, *beside, *audit_writes(self._audit, audit)])
         except TransactionFailed as failure:
             return is_own(failure.item(0), write_id)
         return True

@@ -37,6 +37,11 @@ def identity_hash(issuer: str, subject: str) -> str:
     return ids.digest(json.dumps([issuer, subject]))
 
 
+def user_avatar(sub: str) -> Key:
+    """A user's picture, as far as only we can show it."""
+    return f"USER#{sub}", "AVATAR"
+
+
 def account_entry(sub: str, service: str, account_id: str) -> Key:
     """The user's list entry of a connection: one per account at a service."""
     return f"USER#{sub}", f"CONN#{service}#{ids.digest(account_id)}"
@@ -50,6 +55,11 @@ def consent(sub: str, client_id: str, connection_id: str) -> Key:
 def connection(connection_id: str) -> Key:
     """The public half of a connection."""
     return f"CONNECTION#{connection_id}", "META"
+
+
+def connection_avatar(connection_id: str) -> Key:
+    """The picture of the account behind a connection."""
+    return f"CONNECTION#{connection_id}", "AVATAR"
 
 
 def grant(connection_id: str, name: str) -> Key:

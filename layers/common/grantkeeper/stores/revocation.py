@@ -42,10 +42,12 @@ class Revocation:
             if connection.status == "revoked":
                 return connection
             grants = [sk for sk in items if sk.startswith("GRANT#")]
+            picture = keys.connection_avatar(connection_id)
             writes = [
                 self._meta(connection, items["META"], now=now),
                 *(self._tombstone(connection, sk, now=now) for sk in grants),
                 *self._entries(connection),
+                *([self.table.to_delete(picture)] if picture[1] in items else []),
             ]
             left = {**audit.details, "from": connection.status}
             of_user = replace(audit, sub=audit.sub or connection.sub, details=left)
