@@ -151,10 +151,6 @@ class AvatarRule:
 
 
 @dataclass(frozen=True, slots=True)
-class ProfileRule:
-    """
-    Where the profile comes from.
-@dataclass(frozen=True, slots=True)
 class SameAccount:
     """What an answer tells of the account must be one of the values that were kept when it was connected."""
 
@@ -162,6 +158,10 @@ class SameAccount:
     kept: tuple[str, ...]  # ("metadata#/sub",)
 
 
+@dataclass(frozen=True, slots=True)
+class ProfileRule:
+    """
+    Where the profile comes from.
 
     `map` gives, per field of `model.Profile`, places tried in order: `"id_token#/sub"`, `"token_response#/data/gid"`,
     `"metadata#/team_id"` (what the record keeps of token responses, known after a refresh too) or
@@ -181,13 +181,29 @@ class SameAccount:
         }
     )
     id_template: str | None = None
+    # how a later answer shows that it is of the account that was connected, where the id itself cannot be asked again;
+    # empty: the answers alone tell the id
+    same_account: tuple[SameAccount, ...] = ()
     # by_presence: the provider shows verified addresses only
     email_verified_policy: Literal["claim", "by_presence", "always_false"] = "always_false"
     email_verified_values: tuple[Any, ...] = (True,)  # what counts as yes, of exactly this type (Zoom: 1)
     avatar: AvatarRule = AvatarRule()
-    # how a later answer shows that it is of the account that was connected, where the id itself cannot be asked again;
-    # empty: the answers alone tell the id
-    same_account: tuple[SameAccount, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PostConnect:
+    """
+    A question asked once the account is known; its answer is kept beside the connection: the sites a token is good for.
+
+    It is asked with the access token, after every connect and at every sync. `request.name` is what the answer is kept
+    under; `keep` names values of each entry of the list at `entries`. Without the answer of a `required` one there is
+    no connection; otherwise the connection is made without it, or keeps what it had.
+    """
+
+    request: ProfileRequest
+    keep: Pairs  # (name, pointer into an entry)
+    entries: str = ""  # pointer to the list; "": the answer is the list
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)

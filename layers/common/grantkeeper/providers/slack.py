@@ -143,11 +143,11 @@ SLACK = Provider(
         ),
         # a person in two workspaces is two accounts; auth.test would name the bot, not its installer
         id_template="{metadata#/team_id}_{metadata#/user_id}",
-        map={
         same_account=(
             SameAccount("auth#/team_id", ("metadata#/team_id",)),
             SameAccount("auth#/user_id", ("metadata#/bot_user_id", "metadata#/user_id")),  # whichever token asked
         ),
+        map={
             "email": ("user#/user/profile/email",),
             "name": ("user#/user/real_name", "user#/user/name", "metadata#/team_name"),
             "avatar_url": ("user#/user/profile/image_192",),
