@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from grantkeeper.providers.catalog import Catalog
-from grantkeeper.providers.record import Provider, Service
+from grantkeeper.providers.record import PostConnect, Provider, Service
 
 DAY = 86_400
 
@@ -88,11 +88,21 @@ def requesting(provider: Provider, service: Service | None) -> str:
     kept = [name for name, _ in provider.token_response.metadata if name != "token_secret"]
     if kept:
         text += f"\n\nThe token call adds `metadata` with {_codes(kept)}, where the provider sent them."
+    text += "".join(f"\n\n{_asked_after(step)}" for step in provider.post_connect)
     if provider.protocol == "oauth1":
         text += "\n\nThe token call answers `kind: oauth1` with `access_token` and `token_secret`."
     if service.docs_url:
         text += f"\n\nThe provider on its scopes: <{service.docs_url}>."
     return text
+
+
+def _asked_after(step: PostConnect) -> str:
+    needed = " Without an answer there is no connection." if step.required else ""
+    values = _codes(name for name, _ in step.keep)
+    return (
+        f"After the connect <{step.request.url}> is asked, and {values} of each entry are kept:"
+        f" `metadata.{step.request.name}` of the token call and of `GET /v1/connections/{{id}}`. A sync asks again.{needed}"
+    )
 
 
 def expiry(provider: Provider) -> str:

@@ -87,18 +87,16 @@ def post_refresh(request: Request) -> Response:
     operation=Operation("Connection", access=Access("connections:write", owned=True), errors=(409, 429, 502)),
 )
 def post_sync(request: Request) -> Response:
-    """Read the account's profile at the provider again."""
+    """Read the account's profile at the provider again, and what the connection is good for."""
     from grantkeeper.edge.connection_views import connection_view  # noqa: PLC0415 - not on the hot path
+    from grantkeeper.services.sync_metadata import sync_metadata  # noqa: PLC0415 - not on the hot path
     from grantkeeper.services.sync_profile import sync_profile  # noqa: PLC0415 - not on the hot path
 
     connection = sync_profile(
-        request.path_params["id"],
-        principal=_principal(request),
-        ports=app_wiring,
-        run=_run(),
-        request_id=request.request_id,
+        request.path_params["id"], principal=principal, ports=app_wiring, run=run, request_id=request_id
     )
     return json_response(connection_view(connection))
+    connection = sync_metadata(connection, principal=principal, ports=app_wiring, run=run, request_id=request_id)
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:

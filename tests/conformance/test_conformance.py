@@ -423,6 +423,61 @@ def test_scopes_a_user_did_not_allow_are_missing(new_world):
     assert connection.missing_scopes == tuple(wanted)
 
 
+def sites_of(answer) -> list[dict[str, object]]:
+    """What an answer of ours says of sites, but for their scopes."""
+    return [{name: site[name] for name in ("id", "url", "name")} for site in answer.json["metadata"]["sites"]]
+
+
+@pytest.mark.parametrize("service", ["jira", "confluence"])
+def test_atlassians_sites_are_told_with_the_token_and_read_again_by_a_sync(service, new_world):
+    """The cloud ids without which its API cannot be called; they come and go without a new consent."""
+    world = new_world("atlassian")
+    connection_id = world.connect(service)
+    first = world.vendor.all_sites()
+
+    told = world.token(connection_id)
+    assert sites_of(told) == first
+    assert set(told.json["metadata"]["sites"][0]["scopes"]) >= set(told.json["scopes"]) - {"offline_access"}
+    assert sites_of(world.look(connection_id)) == first
+
+    world.vendor.names_of_sites = ("example", "second")
+    assert sites_of(world.token(connection_id)) == first
+    assert sites_of(world.sync(connection_id)) == world.vendor.all_sites()
+    assert sites_of(world.token(connection_id)) == world.vendor.all_sites()
+    assert stale(world, connection_id).json["generation"] == 2
+    assert sites_of(world.look(connection_id)) == world.vendor.all_sites()
+
+
+def test_atlassian_without_its_list_of_sites_connects_and_keeps_what_was_known(new_world):
+    """The list is a convenience: neither a connect nor a re-connect fails for want of it."""
+    world = new_world("atlassian")
+    world.vendor.instead_of_sites = answer({}, 503)
+    connection_id = world.connect("jira")
+    assert world.look(connection_id).json["metadata"] == {}
+
+    world.vendor.instead_of_sites = None
+    assert sites_of(world.sync(connection_id)) == world.vendor.all_sites()
+
+    world.vendor.instead_of_sites = answer({"error": "no"}, 403)
+    assert world.connect("jira", connection_id=connection_id) == connection_id
+    assert sites_of(world.sync(connection_id)) == world.vendor.all_sites()
+
+
+def test_a_connection_is_made_with_its_sites_or_not_at_all_where_the_record_says_so(new_world):
+    """`required`: without an answer the trip fails, and the tokens it brought are nobody's."""
+    world = new_world("atlassian")
+    step = {
+        "request": {"name": "sites", "url": "https://api.atlassian.com/oauth/token/accessible-resources"},
+        "keep": {"id": "/id"},
+        "required": True,
+    }
+    world.override({"post_connect": [step]})
+    world.vendor.instead_of_sites = answer([])
+    url, jar = world.go_connect("jira")
+
+    assert world.come_back(world.vendor.consent(url), jar)["error"] == "server_error"
+
+
 def test_loop_detection_is_no_dead_grant(new_world):
     """Microsoft throttles a client that repeats itself in the words of a dead grant."""
     world = new_world("microsoft")

@@ -111,6 +111,12 @@ class World:
             audit=audit_event("provider.changed"),
         )
 
+    def override(self, fields: dict[str, Any]) -> None:
+        """The deployment changes the record."""
+        self.wiring.provider_items.put(
+            self.record.id, record=fields, registrations=None, disabled=None, audit=audit_event("provider.changed")
+        )
+
     def _api_key(self) -> dict[str, str]:
         made = new_api_key()
         scopes = ("connections:read", "connections:write", "connections:token")
@@ -221,6 +227,14 @@ class World:
         """The token call."""
         asked = {"token": name, **{key: str(value) for key, value in query.items()}}
         return self._api("refresh", "GET /v1/connections/{id}/token", connection_id, container=container, query=asked)
+
+    def look(self, connection_id: str) -> Answer:
+        """The connection as a client reads it."""
+        return self._api("connections", "GET /v1/connections/{id}", connection_id)
+
+    def sync(self, connection_id: str) -> Answer:
+        """The account is read again."""
+        return self._api("refresh", "POST /v1/connections/{id}/sync", connection_id)
 
     def disconnect(self, connection_id: str) -> str:
         """Disconnect; what is told of the provider."""

@@ -273,6 +273,7 @@ class Connection:
     token_names: tuple[str, ...] = ("main",)
     reconnect_by: int | None = None
     profile: Profile | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)  # answers of the record's `post_connect`, by their name
 
     @property
     def missing_scopes(self) -> tuple[str, ...]:
@@ -351,6 +352,8 @@ class TokenSet:
     scopes: tuple[str, ...] | None = None  # None: the answer did not say
     id_token: str | None = field(default=None, repr=False)
     metadata: Mapping[str, Any] = field(default_factory=dict, repr=False)  # holds the token secret of OAuth 1.0a
+    subject: str | None = None  # hash of the account's subject, from the first answer that told it
+    suspect: str | None = None  # the member by which the answer belongs to somebody else: never to be served
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,8 +370,6 @@ class ProviderCredentials:
 @dataclass(frozen=True, slots=True)
 class SigningKey:
     """A key pair of ours as it is published; the private half is kept apart, wrapped by KMS."""
-    subject: str | None = None  # hash of the account's subject, from the first answer that told it
-    suspect: str | None = None  # the member by which the answer belongs to somebody else: never to be served
 
     kid: str  # RFC 7638 thumbprint
     alg: Literal["ES256", "RS256"]

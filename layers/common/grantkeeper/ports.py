@@ -281,6 +281,9 @@ class Connections(Protocol):
     ) -> bool:
         """Replace the account's profile on META, unless the connection is revoked (False); never touches a grant."""
 
+    def update_metadata(self, connection_id: str, metadata: Mapping[str, Any], *, now: int, audit: AuditEvent) -> bool:
+        """Replace the answers of the record's `post_connect` on META, unless revoked (False); never touches a grant."""
+
     def update_scopes(self, connection_id: str, scopes: Sequence[str], *, now: int, audit: AuditEvent) -> bool:
         """Replace the granted scopes on META after a refresh changed them, unless the connection is revoked (False)."""
 

@@ -36,14 +36,28 @@ class Atlassian(_Atlassian):
     )
     parameters = words("audience prompt")
     connect_needs = (("audience", "api.atlassian.com"), ("prompt", "consent"))
+    names_of_sites = ("example",)
+    instead_of_sites: HttpResponse | None = None
 
     def routes(self) -> Any:
         return {
             ("GET", "api.atlassian.com/me"): self.api(self.me),
-            ("GET", "api.atlassian.com/oauth/token/accessible-resources"): self.api(
-                lambda _, family: answer([{"id": "11223344-a1b2", "name": "example", "scopes": family.scopes}])
-            ),
+            ("GET", "api.atlassian.com/oauth/token/accessible-resources"): self.api(self.sites),
         }
+
+    def sites(self, _: Call, family: Family) -> HttpResponse:
+        """Where the token is good for something."""
+        if self.instead_of_sites is not None:
+            return self.instead_of_sites
+        scopes = sorted(family.scopes)
+        return answer([site | {"scopes": scopes, "avatarUrl": f"{site['url']}/a.png"} for site in self.all_sites()])
+
+    def all_sites(self) -> list[dict[str, Any]]:
+        """Sites of the account: a cloud id each."""
+        return [
+            {"id": f"11223344-{at}", "url": f"https://{name}.atlassian.net", "name": name}
+            for at, name in enumerate(self.names_of_sites)
+        ]
 
     def me(self, call: Call, family: Family) -> HttpResponse:
         """Who it is."""

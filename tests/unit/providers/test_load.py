@@ -187,6 +187,36 @@ def test_c87_o01_o02_o06_o07_an_endpoint_is_a_public_https_url(field, url):
     assert refused({field: url}) == field
 
 
+SITES = {"request": {"name": "sites", "url": "https://api.acme.example/sites"}, "keep": {"id": "/id"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"request": {"name": "sites", "url": "http://api.acme.example/sites"}}, "request.url"),
+        ({"request": {"name": "sites", "url": "https://169.254.169.254/sites"}}, "request.url"),
+        ({"request": {"name": "sites", "url": "https://api.acme.example/{tenant}"}}, "request.url"),
+        ({"request": {"name": "sites", "url": "https://api.acme.example/{me#/id}"}}, "request.url"),
+        ({"request": {"name": "sites", "url": "{metadata#/instance_url}/sites"}}, "request.url"),
+        ({"request": SITES["request"] | {"name": "Sites!"}}, "request.name"),
+        ({"request": SITES["request"] | {"name": "kept_already"}}, "request.name"),
+        ({"request": SITES["request"] | {"auth": "oauth1"}}, "request.auth"),
+        ({"request": SITES["request"] | {"headers": {"Authorization": "x"}}}, "request.headers"),
+        ({"entries": "values"}, "entries"),
+        ({"keep": {}}, "keep"),
+        ({"keep": {"id": "id"}}, "keep.id"),
+        ({"required": "yes"}, "required"),
+        ({"hook": "atlassian"}, "hook"),
+    ],
+)
+def test_a_step_after_the_connect_is_checked_like_everything_a_token_goes_to(changes, field):
+    """Its host is fixed, its name is its own, and there is something to keep."""
+    metadata = {"metadata": {"kept_already": "/x"}}
+
+    assert load(ACME | {"post_connect": [SITES]}).post_connect[0].keep == (("id", "/id"),)
+    assert refused({"token_response": metadata, "post_connect": [SITES | changes]}) == f"post_connect[0].{field}"
+
+
 @pytest.mark.parametrize("host", ["localhost:9400", "127.0.0.1:9400", "[::1]:9400", "demo.localhost"])
 def test_a_local_run_may_use_http_at_a_loopback_host(host):
     """And nowhere else."""

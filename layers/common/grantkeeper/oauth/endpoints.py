@@ -76,12 +76,17 @@ def resolve(provider: Provider, variables: Pairs | Mapping[str, str] = ()) -> Pr
             provider.profile,
             requests=tuple(replace(r, url=_fill(r.url, pairs) or r.url) for r in provider.profile.requests),
         ),
+        post_connect=tuple(
+            replace(step, request=replace(step.request, url=_fill(step.request.url, pairs) or step.request.url))
+            for step in provider.post_connect
+        ),
     )
 
 
 def _is_open(provider: Provider) -> bool:
     templates = [getattr(provider, name) or "" for name in ENDPOINT_FIELDS]
     templates += [provider.revocation.url_template or "", *(request.url for request in provider.profile.requests)]
+    templates += [step.request.url for step in provider.post_connect]
     return any("{" + variable.name + "}" in template for variable in provider.variables for template in templates)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grantkeeper.providers.record import (
     ErrorRule,
+    PostConnect,
     ProfileRequest,
     ProfileRule,
     Provider,
@@ -21,8 +22,7 @@ _JIRA = ("read:jira-work", "read:jira-user")
 _CONFLUENCE = ("read:confluence-content.all", "read:confluence-space.summary")
 _SCOPES = "https://developer.atlassian.com/cloud/jira/platform/scopes-for-oauth-2-3LO-and-forge-apps/"
 
-# A token is good for several sites: GET https://api.atlassian.com/oauth/token/accessible-resources lists them with
-# their cloudId, and https://api.atlassian.com/ex/jira/{cloudId} is the API of one. Callers ask that themselves.
+# A token is good for several sites, each with a cloud id: https://api.atlassian.com/ex/jira/{id} is the API of one.
 ATLASSIAN = Provider(
     id="atlassian",
     display_name="Atlassian",
@@ -78,6 +78,12 @@ ATLASSIAN = Provider(
             "locale": ("me#/locale",),
         },
     ),
+    post_connect=(
+        PostConnect(
+            ProfileRequest("sites", "https://api.atlassian.com/oauth/token/accessible-resources"),
+            keep=(("id", "/id"), ("url", "/url"), ("name", "/name"), ("scopes", "/scopes")),
+        ),
+    ),
     errors=(
         # "Unknown or invalid refresh token" comes with 403
         ErrorRule("dead", error="invalid_grant", status=403, reason="revoked_by_user"),
@@ -103,7 +109,7 @@ ATLASSIAN = Provider(
             _SCOPES,
             "2026-11-21",
             status="unverified",
-            note="scope names; no revocation endpoint; manual_url; members of /me beyond account_id; the reuse window",
+            note="scope names; no revocation endpoint; manual_url; members of /me and of a site beyond their id; the reuse window",
         ),
     ),
 )

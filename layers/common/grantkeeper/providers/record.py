@@ -341,6 +341,7 @@ class Provider:
     redirect_uris: RedirectUriRule = RedirectUriRule()
     allow_private_addresses: bool = False  # local use only; refused in a deployed record
     oauth1: OAuth1Rule | None = None  # with protocol="oauth1"
+    post_connect: tuple[PostConnect, ...] = ()
     registration_url: str | None = None  # where an operator registers
     icon: str | None = None  # key into a frontend's icon set; None: the id
     sources: tuple[Source, ...] = ()

@@ -11,8 +11,15 @@ from urllib.parse import urlsplit
 from grantkeeper.model import Reason
 from grantkeeper.oauth.authorization import PROTECTED_PARAMETERS
 from grantkeeper.oauth.endpoints import ENDPOINT_FIELDS
-from grantkeeper.providers.record import Pairs, Provider
-from grantkeeper.providers.validate_profile import PLACEHOLDER, check_pointer, check_profile, places_in, refuse
+from grantkeeper.providers.record import Pairs, ProfileRequest, Provider
+from grantkeeper.providers.validate_profile import (
+    PLACEHOLDER,
+    check_pointer,
+    check_post_connect,
+    check_profile,
+    places_in,
+    refuse,
+)
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?", re.ASCII)
 SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,256}")  # RFC 6749 section 3.3
@@ -49,6 +56,7 @@ def check_record(provider: Provider, *, allow_private_addresses: bool = False) -
     _check_token_response(provider)
     _check_revocation(provider)
     check_profile(provider)
+    check_post_connect(provider)
     _check_errors(provider)
 
 
@@ -142,8 +150,17 @@ def _urls(provider: Provider) -> Iterator[tuple[str, str, frozenset[str]]]:
         yield "registration_url", provider.registration_url, nothing
     if provider.oauth1 is not None:
         yield "oauth1.request_token_endpoint", provider.oauth1.request_token_endpoint, nothing
-    for i, request in enumerate(provider.profile.requests):
-        yield f"profile.requests[{i}].url", request.url, frozenset({"token", *places_in(request.url)})
+    for place, request in _requests(provider):
+        yield f"{place}.url", request.url, frozenset({"token", *places_in(request.url)})
+    avatar = provider.profile.avatar
+    if avatar.kind == "binary" and avatar.template is not None:  # the token goes there
+        yield "profile.avatar.template", avatar.template, frozenset(places_in(avatar.template))
+
+
+def _requests(provider: Provider) -> Iterator[tuple[str, ProfileRequest]]:
+    """Every request that an access token goes with, and its place."""
+    yield from ((f"profile.requests[{i}]", request) for i, request in enumerate(provider.profile.requests))
+    yield from ((f"post_connect[{i}].request", step.request) for i, step in enumerate(provider.post_connect))
 
 
 def _check_oauth1(provider: Provider) -> None:
@@ -189,7 +206,7 @@ def _check_parameters(provider: Provider) -> None:
             if name in token_protected:
                 refuse(field, f"The parameter {name} cannot be set.")
     headers = [("token_request_headers", provider.token_request_headers)]
-    headers += [(f"profile.requests[{i}].headers", r.headers) for i, r in enumerate(provider.profile.requests)]
+    headers += [(f"{place}.headers", request.headers) for place, request in _requests(provider)]
     for field, pairs in headers:
         for name, value in pairs:
             if HEADER.fullmatch(name) is None or name.lower() in OWN_HEADERS or HEADER_VALUE.fullmatch(value) is None:

@@ -31,6 +31,7 @@ from grantkeeper.services.abandon_tokens import abandon_tokens
 from grantkeeper.services.client_redirect import CLIENT_ERRORS
 from grantkeeper.services.fetch_profile import Sign, fetch_profile
 from grantkeeper.services.pending_connection import Arrival, pending_connection
+from grantkeeper.services.post_connect import ask_after_connect
 from grantkeeper.services.redeem_provider_code import ProviderTokens
 from grantkeeper.services.redirect_uris import require_registered
 
@@ -99,7 +100,8 @@ def complete_connect(
         _require_active_user(session, users)
         sign = _signer(provider, credentials, tokens, now=now)
         profile = fetch_profile(provider=provider, tokens=tokens, provider_http=provider_http, sign=sign)
-        arrival = Arrival(request, session, provider, credentials, tokens, profile, now, request_id)
+        found = ask_after_connect(provider=provider, tokens=tokens, provider_http=provider_http)
+        arrival = Arrival(request, session, provider, credentials, tokens, profile, now, request_id, found)
         existing = _existing(session, profile.provider_user_id, connections)
         pending = pending_connection(arrival, existing=existing, sealer=sealer)
         confirmation = _store(pending, session, connections=connections, now=now, request_id=request_id)

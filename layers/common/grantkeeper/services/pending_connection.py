@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from grantkeeper import ids
 from grantkeeper.errors import TokenTooLarge
@@ -40,6 +40,7 @@ class Arrival:
     profile: Profile
     now: int
     request_id: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)  # answers of the record's `post_connect`
 
 
 def pending_connection(arrival: Arrival, *, existing: Connection | None, sealer: Sealer) -> Pending:
@@ -95,6 +96,7 @@ def _connection(arrival: Arrival, existing: Connection | None) -> Connection:
         reconnect_by=min((end for end in forecast if end is not None), default=None),
         profile=arrival.profile,
         kind=_kind(arrival.provider),
+        metadata=arrival.metadata,
     )
     if existing is None:
         return fresh
@@ -105,6 +107,7 @@ def _connection(arrival: Arrival, existing: Connection | None) -> Connection:
         created_at=existing.created_at,
         label=existing.label or fresh.label,
         used_day=existing.used_day,
+        metadata={**existing.metadata, **arrival.metadata},  # what could not be asked again is as it was
     )
 
 

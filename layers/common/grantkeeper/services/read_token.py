@@ -145,9 +145,12 @@ def read_token(
     if plaintext is None:
         plaintext = open_grant(grant, ports=ports, run=run)
         reseal_if_old(grant, plaintext, ports=ports)
-    tokens = read_tokens(plaintext, grant=grant, provider=provider_of(grant, ports=ports))
+    provider = provider_of(grant, ports=ports)
+    tokens = read_tokens(plaintext, grant=grant, provider=provider)
     note_use(grant, first_use=first_use, ports=ports, run=run)
-    return _answer(grant, tokens)
+    # one more read, and only where the record asks for what a caller needs beside the token
+    connection = ports.connections.get(grant.connection_id) if provider.post_connect else None
+    return _answer(grant, tokens, known={} if connection is None else connection.metadata)
 
 
 def _permitted(wanted: TokenWanted, *, principal: Principal, has_consent: Consent, ports: RefreshPorts) -> Grant:
@@ -237,7 +240,7 @@ def _served_or_pending(grant: Grant, *, run: Run) -> Grant:
     )
 
 
-def _answer(grant: Grant, tokens: TokenSet) -> TokenAnswer:
+def _answer(grant: Grant, tokens: TokenSet, *, known: Mapping[str, Any]) -> TokenAnswer:
     secret = tokens.metadata.get("token_secret") if grant.kind == "oauth1" else None
     return TokenAnswer(
         connection_id=grant.connection_id,
@@ -248,5 +251,5 @@ def _answer(grant: Grant, tokens: TokenSet) -> TokenAnswer:
         expires_at=tokens.expires_at,
         scopes=grant.scopes,
         token_secret=secret if isinstance(secret, str) else None,
-        metadata={name: value for name, value in tokens.metadata.items() if name != "token_secret"},
+        metadata={**known, **{name: value for name, value in tokens.metadata.items() if name != "token_secret"}},
     )
