@@ -415,9 +415,15 @@ class DueGrant:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A queue message: ids only, grouped by provider. kind: refresh | revoke | erase | reseal."""
+    """
+    A queue message: ids only, grouped by provider. kind: refresh | revoke | erase | reseal.
+
+    `lanes`: how many of its ids a worker may have under way at once. `delay`: seconds before it is delivered.
+    """
 
     kind: Literal["refresh", "revoke", "erase", "reseal"]
     provider: str
     ids: tuple[tuple[str, int], ...]  # (connection id, generation), at most 25
     request_id: str = ""
+    lanes: int = 25
+    delay: int = 0
