@@ -20,6 +20,7 @@ app = App(on_error=report_bugs(logger))
 app_wiring = wiring.from_environment(os.environ)
 app_wiring.warm_up("provider_items", "key_set")
 
+UNPROVEN = 600  # seconds after a breaker has run out during which only a success says that all is well
 PUBLIC = "public, max-age=300"  # seconds; a revoked signing key is out of every cache by then (S-26)
 
 
@@ -49,9 +50,16 @@ def get_providers(_: Request) -> Response:
     catalog, provider_items = app_wiring.catalog, app_wiring.provider_items
     breakers, live = app_wiring.breakers, {name for name, each in provider_items.registrations().items() if each}
     configured = [provider.id for provider in catalog.all() if provider.credentials_id in live]
-    degraded = frozenset(name for name in configured if breakers.open_until(name) > now or breakers.misconfigured(name))
-    providers = provider_states(catalog=catalog, provider_items=provider_items, degraded=degraded)
-    return allow_any_origin(json_response({"providers": list(providers)}, cache_control="public, max-age=60"))
+    open_until = {name: breakers.open_until(name) for name in configured}
+    down = {name for name, until in open_until.items() if until > now - UNPROVEN}
+    providers = provider_states(
+        catalog=catalog,
+        provider_items=provider_items,
+        degraded=frozenset(down | {name for name in configured if breakers.misconfigured(name)}),
+        retry_at={name: until for name, until in open_until.items() if until > now},
+    )
+    cache_control = f"public, max-age={10 if down else 60}"
+    return allow_any_origin(json_response({"providers": list(providers)}, cache_control=cache_control))
 
 
 @app.route("GET /health", operation=Operation("Health"))

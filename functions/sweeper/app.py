@@ -14,6 +14,7 @@ from grantkeeper import wiring
 from grantkeeper.edge.reports import Reports
 from grantkeeper.errors import GrantkeeperError
 from grantkeeper.ports import SigningKeyRing
+from grantkeeper.services.kindness import budgets_of
 from grantkeeper.services.refresh_run import Run
 from grantkeeper.services.rotate_keys import ensure_keys, signing_key_age
 from grantkeeper.services.sweep import sweep
@@ -22,7 +23,7 @@ logger = Logger()
 metrics = Metrics()
 reports = Reports(logger, metrics)
 app_wiring = wiring.from_environment(os.environ)
-app_wiring.warm_up("grants", "breakers", "work_queue", "shard_mark", "signing_keys", "branch_keys")
+app_wiring.warm_up("grants", "breakers", "work_queue", "provider_items", "shard_mark", "signing_keys", "branch_keys")
 
 
 def handler(_event: Mapping[str, Any], context: Any) -> None:
@@ -54,6 +55,7 @@ def _sweep(context: Any) -> None:
         due_shards=app_wiring.shard_mark,
         shards=app_wiring.due_shards,
         workers=int(app_wiring.env.get("WORKER_MAXIMUM_CONCURRENCY", "2")),
+        budgets=budgets_of(lambda: app_wiring.catalog),
         run=Run(_now, time.sleep, context.get_remaining_time_in_millis, report=reports),
     )
     logger.info("swept", extra=asdict(report))

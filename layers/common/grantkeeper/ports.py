@@ -406,14 +406,32 @@ class Secrets(Protocol):
     def put(self, parameter: str, value: str) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class BreakerState:
+    """
+    A provider's breaker: closed (`open_until` 0), open, or half open when `open_until` has passed.
+
+    `closed_at` is when a success last closed it, 0 when that never happened. Epoch seconds.
+    """
+
+    open_until: int = 0
+    closed_at: int = 0
+
+
 class Breakers(Protocol):
     """Circuit breaker per provider (item BREAKER#provider)."""
 
     def open_until(self, provider: str) -> int:
         """Epoch second until which the provider is not to be called; 0 when closed. Cached a few seconds."""
 
-    def record_failure(self, provider: str, *, now: int, retry_after: int | None = None) -> None: ...
-    def record_success(self, provider: str) -> None: ...
+    def state(self, provider: str) -> BreakerState:
+        """The breaker with when it was last closed. Cached a few seconds."""
+
+    def record_failure(self, provider: str, *, now: int, retry_after: int | None = None) -> bool:
+        """Count a failure; True when it opened a closed breaker."""
+
+    def record_success(self, provider: str) -> bool:
+        """Forget failures; True when it closed an open breaker."""
 
     def record_refusal(self, provider: str, *, error: str | None, now: int) -> None:
         """The provider refused our registration: `misconfigured` until `record_success` or `forget`; stops no call."""

@@ -7,7 +7,8 @@ import pytest
 from grantkeeper.errors import StoreUnavailable
 from grantkeeper.model import Work
 from grantkeeper.services import sweep as sweep_module
-from grantkeeper.services.sweep import IDS_PER_MESSAGE, PROBES, sweep
+from grantkeeper.services.kindness import MOST_IDS, PROBES
+from grantkeeper.services.sweep import sweep
 from grantkeeper.services.work import work_through
 from tests.doubles.refresh_world import STRICT, RefreshWorld
 from tests.unit.services.test_revoke_upstream import waiting
@@ -112,7 +113,7 @@ def test_the_oldest_go_first_when_there_is_more_than_can_be_done(world):
 
     report = do(world, workers=2)
 
-    assert report.sent == 2 * IDS_PER_MESSAGE
+    assert report.sent == 2 * MOST_IDS
     assert report.left == 90 - 50
     sent = [connection_id for connection_id, _ in queued_ids(world) if connection_id != "con_x"]
     assert sent == connections[:50]
@@ -151,9 +152,9 @@ def test_f30_a_provider_that_is_down_is_skipped(world):
 
 
 def test_f30_a_provider_that_comes_back_is_not_run_over(world):
-    """Half open: a handful of probes; after a success, everything."""
-    connect(world, 40)
-    world.pass_time(60)
+    """Half open: a handful of probes; after a success twice as many, and again twice as many every minute."""
+    connect(world, 100)
+    world.pass_time(120)
     for _ in range(5):
         world.wiring.breakers.record_failure("example", now=world.now)
     world.pass_time(20)
@@ -162,7 +163,11 @@ def test_f30_a_provider_that_comes_back_is_not_run_over(world):
 
     world.wiring.breakers.record_success("example")
     world.pass_time(6)
-    assert do(world).sent == 40
+    sent = []
+    for _ in range(4):
+        sent.append(do(world).sent)
+        world.pass_time(60)
+    assert sent == [10, 20, 40, 80]
 
 
 def test_f30_an_outage_of_two_hours_ends_no_connection(world):

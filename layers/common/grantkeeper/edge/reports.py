@@ -15,6 +15,8 @@ _KNOWN: Mapping[str, tuple[str | None, str]] = MappingProxyType(
         "refreshed": (None, "Refreshed"),
         "refresh_postponed": ("warning", "RefreshPostponed"),
         "needs_reauth": ("warning", "NeedsReauthorization"),
+        "provider_degraded": ("error", "ProviderDegraded"),
+        "provider_recovered": ("info", "ProviderRecovered"),
         "provider_misconfigured": ("error", "ProviderMisconfigured"),
         "tampering_detected": ("critical", "TamperingDetected"),
         "token_set_at_risk": ("error", "TokenSetAtRisk"),

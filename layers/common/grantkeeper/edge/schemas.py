@@ -289,6 +289,10 @@ class OfferedProvider(TypedDict):
     display_name: str
     icon: str
     state: Literal["available", "not_configured", "disabled", "degraded"]
+    retry_at: Annotated[int | None, Field(description="When a provider that is down is called again, epoch seconds")]
+    max_live_grants_per_user: Annotated[
+        int | None, Field(description="More consents of one account than these end the oldest, without a word")
+    ]
     sign_in: bool
     services: list[OfferedService]
 

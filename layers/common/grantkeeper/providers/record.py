@@ -93,6 +93,10 @@ class RefreshRule:
     inactivity_days: int | None = None
     keepalive_days: int | None = None
     max_live_grants_per_user: int | None = None
+    # what the schedule may ask of the provider; an operator's own record can say otherwise
+    max_per_minute: int = 3000
+    max_concurrent: int = 50
+    throttled: Literal["application", "connection"] = "application"  # whom a 429 of the token endpoint speaks of
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,7 @@ SLACK = Provider(
         grace_seconds=30,
         previous_access_token="valid",  # at most two live ones, the oldest goes
         max_live_grants_per_user=2,
+        throttled="connection",  # limits are per method, workspace and app
     ),
     revocation=RevocationRule(
         kind="custom",
@@ -167,6 +168,11 @@ SLACK = Provider(
             "https://docs.slack.dev/authentication/using-token-rotation",
             "2026-11-21",
             note="rotation, 43200 seconds, grace, two live tokens, auth.revoke and apps.uninstall",
+        ),
+        Source(
+            "https://docs.slack.dev/apis/web-api/rate-limits",
+            "2026-11-21",
+            note="limits per API method, workspace and app; Retry-After",
         ),
         Source(
             "https://docs.slack.dev/authentication/using-pkce",

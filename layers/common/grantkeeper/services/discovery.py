@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from grantkeeper.model import ALL_SCOPES
@@ -60,7 +61,13 @@ def openid_configuration(issuer: str) -> Mapping[str, Any]:
     }  # fmt: skip
 
 
-def provider_states(*, catalog: Catalog, provider_items: Providers, degraded: frozenset[str]) -> Sequence[Any]:
+def provider_states(
+    *,
+    catalog: Catalog,
+    provider_items: Providers,
+    degraded: frozenset[str],
+    retry_at: Mapping[str, int] = MappingProxyType({}),
+) -> Sequence[Any]:
     """
     Every provider with its services and their state: all that an interface needs to draw its connect page.
 
@@ -69,6 +76,7 @@ def provider_states(*, catalog: Catalog, provider_items: Providers, degraded: fr
 
     Args:
         degraded: Providers that are not called at the moment, or that refuse our registration. They can be tried.
+        retry_at: Of those that are not called, the epoch second of the next call.
     """
     disabled, registrations = provider_items.disabled(), provider_items.registrations()
     answer = []
@@ -85,6 +93,8 @@ def provider_states(*, catalog: Catalog, provider_items: Providers, degraded: fr
                 "display_name": provider.display_name,
                 "icon": provider.icon or provider.id,
                 "state": state,
+                "retry_at": retry_at.get(provider.id),
+                "max_live_grants_per_user": provider.refresh.max_live_grants_per_user,
                 "sign_in": bool(provider.signin_scopes),
                 "services": [
                     {

@@ -26,7 +26,9 @@ ANNOUNCED: Mapping[str, str] = {
     "connection.revoked": "Connection Revoked",
     "grant.erased": "Grant Erased",
     "grant.tampering_detected": "Tampering Detected",
+    "provider.degraded": "Provider Degraded",
     "provider.misconfigured": "Provider Misconfigured",
+    "provider.recovered": "Provider Recovered",
     "signing_key.published": "Signing Key Published",
 }
 
@@ -61,11 +63,11 @@ def project(events: Sequence[AuditEvent], *, bus: EventBus, counters: Counters) 
         bus: Where what is announced goes.
         counters: Where what is counted goes.
 
-    Raises:
-        StoreUnavailable: The bus or the table refused. A batch that comes again is counted once all the same.
     Returns:
         Entries that cannot be counted, whose names or times are none: for the caller to park, lest they block the rest.
 
+    Raises:
+        StoreUnavailable: The bus or the table refused. A batch that comes again is counted once all the same.
     """
     announced = [announcement(event) for event in events if event.action in ANNOUNCED]
     if announced:
@@ -75,9 +77,9 @@ def project(events: Sequence[AuditEvent], *, bus: EventBus, counters: Counters) 
         changes = increments(of_day)
         if changes:
             counters.add_batch(of_day[0].id, changes, day=day)
-
-
     return uncountable
+
+
 def announcement(event: AuditEvent) -> tuple[str, Mapping[str, Any]]:
     """The event as the bus carries it: ids and enums, no detail that could hold more."""
     detail = {

@@ -22,7 +22,6 @@ from grantkeeper.errors import (
     ProviderMisconfigured,
     ProviderUnavailable,
     RefreshPending,
-    StoreUnavailable,
 )
 from grantkeeper.model import Grant, Lease, Reason, TokenSet
 from grantkeeper.ports import Binding, SealingKey
@@ -38,6 +37,7 @@ from grantkeeper.services.lease_policy import (
 )
 from grantkeeper.services.mirror_scopes import mirror_scopes
 from grantkeeper.services.open_grant import open_grant
+from grantkeeper.services.provider_health import note_failure, note_success
 from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run, provider_of
 from grantkeeper.services.report_registration import report_registration
 from grantkeeper.services.save_first import save_first
@@ -177,8 +177,7 @@ def _save(grant: Grant, answer: Answered, *, key: SealingKey, job: _Job, ports: 
     made = successor(grant, answer, spent=job.tokens, provider=job.provider, key=key, cause=job.cause, run=run)
     kept = save_first(made, ports=ports, run=run)
 
-    with contextlib.suppress(StoreUnavailable):
-        ports.breakers.record_success(grant.provider)
+    note_success(grant.provider, ports=ports, run=run)
     if kept.where == "revoked":
         raise ConnectionRevoked("The connection was disconnected.")
     if kept.where == "moved":
@@ -204,8 +203,9 @@ def _refused(grant: Grant, refused: Refused, *, job: _Job, held: Held, ports: Re
             "The provider refused our registration.", retry_after=REGISTRATION_REFUSED, error=refused.error
         )
     if refused.kind == "transient":
-        with contextlib.suppress(StoreUnavailable):
-            ports.breakers.record_failure(grant.provider, now=run.clock(), retry_after=refused.retry_after)
+        theirs_alone = refused.throttled and job.provider.refresh.throttled == "connection"
+        asked = None if theirs_alone else refused.retry_after  # else Retry-After is for this connection
+        note_failure(grant.provider, ports=ports, run=run, retry_after=asked)
     raise ProviderUnavailable(
         "The provider did not refresh this connection.",
         outcome_unknown=refused.uncertain,

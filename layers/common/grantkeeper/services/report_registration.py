@@ -8,6 +8,7 @@ from grantkeeper import ids
 from grantkeeper.errors import ProviderMisconfigured, StoreUnavailable
 from grantkeeper.model import AuditEvent, AuthorizationRequest, Grant
 from grantkeeper.services.callback_ports import CallbackPorts
+from grantkeeper.services.provider_health import note_failure
 from grantkeeper.services.refresh_run import RefreshPorts, Run
 
 DAY = 86_400
@@ -24,8 +25,8 @@ def report_registration(grant: Grant, *, error: str | None, ports: RefreshPorts,
     """
     now = run.clock()
     run.report("provider_misconfigured", {"provider": grant.provider, "error": error or ""})
+    note_failure(grant.provider, ports=ports, run=run)
     with contextlib.suppress(StoreUnavailable):
-        ports.breakers.record_failure(grant.provider, now=now)
         ports.breakers.record_refusal(grant.provider, error=error, now=now)
     with contextlib.suppress(StoreUnavailable):
         ports.audit.record(_refused(grant.provider, grant.credentials_id, error, actor="system:refresh", now=now))

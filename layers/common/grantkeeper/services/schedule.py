@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from grantkeeper.model import TokenSet
+from grantkeeper.model import Grant, TokenSet
 from grantkeeper.providers.record import RefreshRule
 
 MINUTE = 60
@@ -46,6 +46,19 @@ def due_at(*, expires_at: int | None, received_at: int, refreshable: bool, rng: 
     lifetime = max(expires_at - received_at, 0)
     margin = min(lifetime / 2, max(LEAST_MARGIN, lifetime / 10))
     return max(received_at, int(expires_at - margin * (1 + JITTER * rng.random())))
+
+
+class _Still:
+    """No jitter."""
+
+    def random(self) -> float:
+        return 0.0
+
+
+def overdue(grant: Grant, *, now: int) -> int:
+    """Seconds since a refreshable grant should have been refreshed; 0 when it should not yet, or nobody knows."""
+    due = due_at(expires_at=grant.expires_at, received_at=grant.refreshed_at, refreshable=True, rng=_Still())
+    return 0 if due is None else max(0, now - due)
 
 
 def refreshable(token_set: TokenSet, *, rule: RefreshRule) -> bool:

@@ -25,6 +25,7 @@ from grantkeeper.services.lease_policy import CALL_BUDGET, SAVE_RESERVE, SECOND_
 from grantkeeper.services.refresh_run import RefreshPorts, Run
 from grantkeeper.services.trips import callback_uri
 
+TOO_MANY = 429
 PAUSE_BEFORE_SECOND_CALL = 0.5  # at most, in seconds
 
 
@@ -42,7 +43,7 @@ class Refused:
     The provider did not grant, or nobody knows.
 
     `uncertain`: some call of this lease may have been obeyed and its answer lost, so its outcome is not known whatever
-    came after it.
+    came after it. `throttled`: it said 429, which may be meant for this connection alone.
     """
 
     kind: Literal["dead", "transient", "config", "user_action", "unknown"]
@@ -50,6 +51,7 @@ class Refused:
     reason: Reason | None = None
     retry_after: int | None = None
     uncertain: bool = False
+    throttled: bool = False
 
 
 Ask = Callable[[], Answered | Refused]
@@ -105,7 +107,8 @@ def spending(grant: Grant, tokens: TokenSet, *, provider: Provider, issuer: str,
             return Answered(body, now)
         failed = failure(http, provider=provider, now=now)
         reason = _reason(failed.reason) if failed.kind == "dead" else None
-        return Refused(failed.kind, failed.error, reason, failed.retry_after, failed.outcome_unknown)
+        throttled = http.status == TOO_MANY
+        return Refused(failed.kind, failed.error, reason, failed.retry_after, failed.outcome_unknown, throttled)
 
     return _asking(request, judge, ports=ports, run=run)
 
@@ -141,8 +144,9 @@ def probing(
         now = run.clock()
         if http.status == 401 or refused_in_body(probe, http, provider):
             return Refused("dead", reason="credentials_rejected")
-        if http.status == 429 or http.status >= 500 or trouble_in_body(probe, http, provider):
-            return Refused("transient", retry_after=failure(http, provider=provider, now=now).retry_after)
+        if http.status == TOO_MANY or http.status >= 500 or trouble_in_body(probe, http, provider):
+            retry_after = failure(http, provider=provider, now=now).retry_after
+            return Refused("transient", retry_after=retry_after, throttled=http.status == TOO_MANY)
         return Answered(plaintext, now)
 
     asking = _asking(request, judge, ports=ports, run=run)

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import batched
 
 from grantkeeper.errors import StoreUnavailable
-from grantkeeper.model import DueGrant, Work
+from grantkeeper.model import DueGrant
 from grantkeeper.ports import Breakers, DueShards, Grants, ShardMark, WorkQueue
+from grantkeeper.services.choose_due import Limits, choose, crowds, messages
 from grantkeeper.services.due_shards import in_turn, lowered, occupied, patrolled, raised
+from grantkeeper.services.kindness import DEFAULT, MOST_IDS, Budgets, allowance, lanes
 from grantkeeper.services.refresh_run import Run
 
-IDS_PER_MESSAGE = 25
 AHEAD = 60  # seconds: what falls due before the next sweep
 HORIZON = 90  # seconds of work that may stand in the queue
 SECONDS_PER_MESSAGE = 3  # a message of 25 ids, worked through in parallel threads
 BUDGET = 45.0  # seconds for one sweep
 RESERVE = 5.0  # seconds kept for what else the invocation does
-PROBES = 5  # ids sent for a provider whose breaker has just run out
-LARGEST_SHARE = 2  # one provider takes at most half of the capacity while others have work
 MOST_DUE = 1000  # ids read of one shard at once
 MOST_LOOKS = 5  # at one shard, past providers that are down
 
@@ -32,10 +29,25 @@ class SweepReport:
     due: int
     sent: int
     held_back: int  # their provider's breaker is open
-    left: int  # beyond the capacity
+    left: int  # beyond the capacity, or what their provider should be asked for
     oldest_due: int
     shards: int  # that may hold rows: the high-water mark
     shards_unread: int  # the time ran out, or the index did not answer
+
+
+class _LimitsByProvider(dict[str, Limits]):
+    """What this sweep may do for a provider, looked up once for each, so that the whole sweep goes by one answer."""
+
+    def __init__(self, breakers: Breakers, budgets: Budgets, *, workers: int, now: int) -> None:
+        super().__init__()
+        self._breakers, self._budgets, self._workers, self._now = breakers, budgets, workers, now
+
+    def __missing__(self, provider: str) -> Limits:
+        budget = self._budgets(provider)
+        allowed = allowance(self._breakers.state(provider), budget=budget, now=self._now)
+        limits = Limits(allowed, lanes=min(lanes(budget, workers=self._workers), MOST_IDS))
+        self[provider] = limits
+        return limits
 
 
 def sweep(
@@ -47,9 +59,11 @@ def sweep(
     shards: int,
     workers: int,
     run: Run,
+    budgets: Budgets = lambda _provider: DEFAULT,
 ) -> SweepReport:
     """
-    Send what is due to the workers: at most what they can do in 90 s, less what is queued already.
+    Send what is due to the workers: at most what they can do in 90 s, less what is queued already, and of no provider
+    more than its budget and the state of its breaker allow.
 
     The index gives hints, possibly stale; the worker reads the row. Overlapping or late sweeps and duplicates are
     harmless.
@@ -57,26 +71,27 @@ def sweep(
     Args:
         shards: How many shards of the due index new rows are spread over; those to read are at least as many.
         workers: How many messages are worked on at once.
+        budgets: What may be asked of a provider, by its id.
 
     Raises:
         StoreUnavailable: The index or the queue is down; the next sweep finds the same.
     """
     now = run.clock()
     ends_at = max(run.remaining - BUDGET, RESERVE)
+    limits = _LimitsByProvider(breakers, budgets, workers=workers, now=now)
     mark = _mark(due_shards, to=shards, run=run)
     numbers = in_turn(mark.high_water, now=now)
-    due, unread = _due(grants, breakers, shards=numbers, before=now + AHEAD, ends_at=ends_at, run=run)
+    due, unread = _due(grants, limits, shards=numbers, before=now + AHEAD, ends_at=ends_at, run=run)
     if run.remaining > ends_at:
         strays = _patrol(grants, mark, now=now, run=run)
         if strays:
             numbers = list(range(mark.high_water, max(strays) + 1))
             mark = _mark(due_shards, to=max(strays) + 1, run=run)
-            more, unread_there = _due(grants, breakers, shards=numbers, before=now + AHEAD, ends_at=ends_at, run=run)
+            more, unread_there = _due(grants, limits, shards=numbers, before=now + AHEAD, ends_at=ends_at, run=run)
             due, unread = _by_age([*due, *more]), unread + unread_there
-    open_until = {provider: breakers.open_until(provider) for provider in {each.provider for each in due}}
-    callable_now = [each for each in due if open_until[each.provider] <= now]
-    chosen = _choose(callable_now, capacity=_capacity(work_queue.depth(), workers), open_until=open_until)
-    work_queue.send(_messages(chosen))
+    callable_now = [each for each in due if limits[each.provider].ids]
+    chosen = choose(callable_now, capacity=_capacity(work_queue.depth(), workers), limits=limits)
+    work_queue.send(messages(chosen, limits=limits))
     if run.remaining > ends_at:
         mark = _lower(due_shards, grants, mark, to=shards, run=run)
     return SweepReport(
@@ -120,7 +135,7 @@ def _lower(due_shards: DueShards, grants: Grants, mark: ShardMark, *, to: int, r
 
 
 def _due(
-    grants: Grants, breakers: Breakers, *, shards: Sequence[int], before: int, ends_at: float, run: Run
+    grants: Grants, limits: Mapping[str, Limits], *, shards: Sequence[int], before: int, ends_at: float, run: Run
 ) -> tuple[list[DueGrant], int]:
     """
     These shards, oldest first over all of them, each grant once; and how many could not be read.
@@ -136,7 +151,7 @@ def _due(
         if run.remaining <= ends_at:
             return _by_age(found.values()), len(failures) + len(shards) - at
         try:
-            for each in _of_shard(grants, breakers, shard, before=before):
+            for each in _of_shard(grants, limits, shard, shards=len(shards), before=before):
                 found[(each.connection_id, each.name)] = each
         except StoreUnavailable as error:
             failures.append(error)
@@ -145,16 +160,17 @@ def _due(
     return _by_age(found.values()), len(failures)
 
 
-def _of_shard(grants: Grants, breakers: Breakers, shard: int, *, before: int) -> list[DueGrant]:
+def _of_shard(grants: Grants, limits: Mapping[str, Limits], shard: int, *, shards: int, before: int) -> list[DueGrant]:
     """
     The oldest of a shard, and behind a backlog that cannot be worked off, the oldest of the others.
 
-    What waits for a provider that is down stays on the index, oldest of all: it must not hide everybody else's.
+    What waits for a provider that is down, or for its turn at a slow one, stays on the index, oldest of all: it must
+    not hide everybody else's.
     """
     found, held = list(grants.due(shard, before=before, limit=MOST_DUE)), set[str]()
     last = found
     for _ in range(MOST_LOOKS):
-        more = {each.provider for each in last if breakers.open_until(each.provider) > 0} - held
+        more = crowds(found, limits=limits, shards=shards) - held
         if len(last) < MOST_DUE or not more:
             break
         held |= more
@@ -170,53 +186,3 @@ def _by_age(due: Iterable[DueGrant]) -> list[DueGrant]:
 def _capacity(queued: int, workers: int) -> int:
     """How many messages may be added."""
     return max(0, workers * HORIZON // SECONDS_PER_MESSAGE - queued)
-
-
-def _choose(due: Sequence[DueGrant], *, capacity: int, open_until: dict[str, int]) -> list[DueGrant]:
-    """
-    Take the oldest, so that no provider starves the others and none that comes back is run over.
-
-    Capacity counts messages, and a message holds one provider's ids.
-    """
-    ids, share = capacity * IDS_PER_MESSAGE, max(1, capacity // LARGEST_SHARE) * IDS_PER_MESSAGE
-    taken: dict[str, int] = defaultdict(int)
-    chosen, rest = [], []
-    for each in due:
-        half_open = open_until[each.provider] > 0  # 0 is closed; a time that has passed, half open
-        if taken[each.provider] < (PROBES if half_open else share):
-            taken[each.provider] += 1
-            chosen.append(each)
-        elif not half_open:
-            rest.append(each)
-    return _fitting([*chosen[:ids], *rest[: max(0, ids - len(chosen))]], capacity)
-
-
-def _fitting(chosen: Sequence[DueGrant], capacity: int) -> list[DueGrant]:
-    """As many as fill `capacity` messages, oldest first."""
-    counts: dict[tuple[str, str], int] = defaultdict(int)
-    messages, fitting = 0, []
-    for each in chosen:
-        group = _group(each)
-        if counts[group] % IDS_PER_MESSAGE == 0:
-            if messages == capacity:
-                continue
-            messages += 1
-        counts[group] += 1
-        fitting.append(each)
-    return fitting
-
-
-def _messages(chosen: Sequence[DueGrant]) -> list[Work]:
-    grouped: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
-    for each in chosen:
-        grouped[_group(each)].append((each.connection_id, each.generation))
-    return [
-        Work("erase" if kind == "erase" else "refresh", provider, ids)
-        for (kind, provider), all_ids in grouped.items()
-        for ids in batched(dict.fromkeys(all_ids), IDS_PER_MESSAGE, strict=False)
-    ]
-
-
-def _group(due: DueGrant) -> tuple[str, str]:
-    """Tokens that never came to be a generation are there to be erased."""
-    return ("erase" if due.generation == 0 else "refresh"), due.provider

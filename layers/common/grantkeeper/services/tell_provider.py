@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Literal
 
-from grantkeeper.errors import ProviderMisconfigured, ProviderUnavailable, StoreUnavailable, TokenResponseRejected
+from grantkeeper.errors import ProviderMisconfigured, ProviderUnavailable, TokenResponseRejected
 from grantkeeper.model import Grant, TokenSet
 from grantkeeper.oauth.answers import lenient_object
 from grantkeeper.oauth.json_pointer import lookup
@@ -14,6 +13,7 @@ from grantkeeper.oauth.token_response import failure
 from grantkeeper.ports import HttpRequest, HttpResponse
 from grantkeeper.providers.record import Provider
 from grantkeeper.services.lease_policy import CALL_BUDGET
+from grantkeeper.services.provider_health import note_failure
 from grantkeeper.services.refresh_run import RefreshPorts, Run
 from grantkeeper.services.report_registration import report_registration
 
@@ -85,5 +85,4 @@ def _send(request: HttpRequest, grant: Grant, *, ports: RefreshPorts, run: Run) 
 
 
 def _failed(grant: Grant, *, ports: RefreshPorts, run: Run, retry_after: int | None) -> None:
-    with contextlib.suppress(StoreUnavailable):
-        ports.breakers.record_failure(grant.provider, now=run.clock(), retry_after=retry_after)
+    note_failure(grant.provider, ports=ports, run=run, retry_after=retry_after)

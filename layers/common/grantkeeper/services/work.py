@@ -8,6 +8,7 @@ revocation could neither be done nor put off.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,16 +21,18 @@ from grantkeeper.services.open_grant import open_grant, reseal_if_old
 from grantkeeper.services.refresh import refresh
 from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run, provider_of
 from grantkeeper.services.revoke_upstream import revoke_upstream, sealed_grants
+from grantkeeper.services.schedule import overdue
 from grantkeeper.services.successor import keepalive_at
 
 MOST_THREADS = 25
 AHEAD = 90  # seconds: what is due by the next sweep may be done now
-AGAIN = 45  # seconds until failed work is due again, and up to as much jitter less a third
-JITTER = 30
+AGAIN = 45  # seconds until failed work is due again, at the least
+JITTER = 30  # seconds more at first; then a random part of the time it has been failing (exponential, full jitter)
 READ_NEEDS = 6.5  # seconds: a read that hangs must not be cut off with what stands beside it
 DAY = 86_400
 HOUR = 3600
 LONGEST_PAUSE = 6 * HOUR
+LONGEST_SPREAD = 600 - AGAIN  # seconds: no single grant waits longer for its next try than a breaker does
 
 Task = Callable[[], None]
 Parallel = Callable[[Sequence[Task]], None]
@@ -51,7 +54,7 @@ def work_through(
     Do the work of some messages.
 
     Args:
-        messages: As parsed; each id is a task of its own.
+        messages: As parsed; each id is a task of its own, as many of a provider at once as its messages allow.
         parallel: Runs the tasks; a simulation brings its own.
 
     Returns:
@@ -78,14 +81,36 @@ def work_through(
 
         return do
 
-    parallel([task(at, work, *each) for at, work in enumerate(messages) for each in dict.fromkeys(work.ids)])
+    tasks: dict[str, list[Task]] = {}
+    for at, work in enumerate(messages):
+        tasks.setdefault(work.provider, []).extend(task(at, work, *each) for each in dict.fromkeys(work.ids))
+    width = {provider: min(w.lanes for w in messages if w.provider == provider) for provider in tasks}
+    parallel([lane for provider, own in tasks.items() for lane in _lanes(own, width[provider])])
     return frozenset(failed)
+
+
+def _lanes(tasks: Sequence[Task], width: int) -> Sequence[Task]:
+    """The tasks of one provider, no more than `width` of them at once."""
+    if len(tasks) <= width:
+        return tasks
+    waiting = deque(tasks)
+
+    def lane() -> None:
+        for _ in tasks:
+            try:
+                task = waiting.popleft()
+            except IndexError:
+                return
+            task()
+
+    return [lane] * width
 
 
 def _one(work: Work, connection_id: str, generation: int, *, ports: RefreshPorts, run: Run) -> None:
     cause = Cause("sweep", "system:worker", work.request_id)
     if work.kind == "refresh":
-        _refresh(connection_id, generation, cause=cause, ports=ports, run=run)
+        if ports.breakers.open_until(work.provider) <= run.clock():  # else due still, and the sweeper waits as well
+            _refresh(connection_id, generation, cause=cause, ports=ports, run=run)
     elif work.kind == "revoke":
         _revoke(connection_id, cause=cause, ports=ports, run=run)
     elif work.kind == "erase":
@@ -111,14 +136,9 @@ def _refresh_one(grant: Grant, *, cause: Cause, ports: RefreshPorts, run: Run) -
     if grant.status == "needs_reauth":
         _postpone(grant, None, ports=ports)
         return
-    if grant.refreshable and grant.expires_at is not None:
-        connection = ports.connections.get(grant.connection_id)
-        if connection is not None and is_idle(connection, now=now):
-            rest = keepalive_at(grant, provider=provider_of(grant, ports=ports))
-            if rest is None or rest > now:
-                _postpone(grant, rest, ports=ports)
-                return
     try:
+        if _rests(grant, now=now, ports=ports):
+            return
         if run.remaining < START_NEEDS:
             _postpone(grant, now, ports=ports)
             return
@@ -127,6 +147,20 @@ def _refresh_one(grant: Grant, *, cause: Cause, ports: RefreshPorts, run: Run) -
             _postpone(grant, _next_look(grant, now=now, run=run), ports=ports)
     except GrantkeeperError as error:
         _after(error, grant, ports=ports, run=run)
+
+
+def _rests(grant: Grant, *, now: int, ports: RefreshPorts) -> bool:
+    """Put an idle grant off until its keep-alive: a read refreshes it, and the bill follows use."""
+    if not grant.refreshable or grant.expires_at is None:
+        return False
+    connection = ports.connections.get(grant.connection_id)
+    if connection is None or not is_idle(connection, now=now):
+        return False
+    rest = keepalive_at(grant, provider=provider_of(grant, ports=ports))
+    if rest is not None and rest <= now:
+        return False
+    _postpone(grant, rest, ports=ports)
+    return True
 
 
 def _next_look(grant: Grant, *, now: int, run: Run) -> int | None:
@@ -143,9 +177,10 @@ def _after(error: GrantkeeperError, grant: Grant, *, ports: RefreshPorts, run: R
     run.report("refresh_postponed", {"provider": grant.provider, "error": error_name(error)})
     now = run.clock()
     wait = max(error.retry_after or 0, AGAIN)
+    spread = max(JITTER, min(overdue(grant, now=now), LONGEST_SPREAD))
     if grant.expires_at is not None and now - grant.expires_at > DAY:
-        wait = max(wait, HOUR)  # it has failed for a day: no outage is that long, and it is not forgotten
-    _postpone(grant, now + wait + int(run.jitter(JITTER)), ports=ports)
+        wait, spread = max(wait, HOUR), JITTER  # no outage is that long; it is not forgotten either
+    _postpone(grant, now + wait + int(run.jitter(spread)), ports=ports)
 
 
 def _revoke(connection_id: str, *, cause: Cause, ports: RefreshPorts, run: Run) -> None:

@@ -1,8 +1,8 @@
 """
 SQS: work, as ids and nothing else, and the answers that DynamoDB refused.
 
-A message of work is `{kind, provider, ids: [[connection, generation], … at most 25], request_id}`; its message group
-is the provider, so that one slow provider does not hold up the others (fair queues). A rescue message is a whole
+A message of work is `{kind, provider, ids: [[connection, generation], … at most 25], request_id, lanes}`; its message
+group is the provider, so that one slow provider does not hold up the others (fair queues). A rescue message is a whole
 grant, its set sealed.
 """
 
@@ -44,7 +44,7 @@ class SqsWorkQueue:
 
         Args:
             work: Any number of pieces.
-            delay: Seconds before it is delivered, at most 900.
+            delay: Seconds before it is delivered, at most 900; a piece may name a longer one of its own.
 
         Raises:
             StoreUnavailable: SQS refused some of it to the end.
@@ -53,7 +53,7 @@ class SqsWorkQueue:
             {
                 "MessageBody": _body(piece, ids),
                 "MessageGroupId": piece.provider,
-                **({"DelaySeconds": min(delay, MAX_DELAY)} if delay else {}),
+                **({"DelaySeconds": wait} if (wait := min(max(delay, piece.delay), MAX_DELAY)) else {}),
             }
             for piece in work
             for ids in batched(piece.ids, MAX_IDS, strict=False)
@@ -155,7 +155,9 @@ def read_work(body: str) -> Work:
     try:
         message = _object(body)
         ids = tuple((str(connection), int(generation)) for connection, generation in message["ids"])
-        work = Work(message["kind"], str(message["provider"]), ids, request_id=str(message.get("request_id", "")))
+        lanes = min(max(int(message.get("lanes", MAX_IDS)), 1), MAX_IDS)
+        asked_by = str(message.get("request_id", ""))
+        work = Work(message["kind"], str(message["provider"]), ids, request_id=asked_by, lanes=lanes)
     except (KeyError, TypeError, ValueError):
         raise BadRequest("The message is not work.") from None
     if work.kind not in KINDS or not 1 <= len(ids) <= MAX_IDS:
@@ -164,7 +166,10 @@ def read_work(body: str) -> Work:
 
 
 def _body(work: Work, ids: Iterable[tuple[str, int]]) -> str:
-    message = {"kind": work.kind, "provider": work.provider, "ids": list(ids), "request_id": work.request_id}
+    message: dict[str, Any] = {"kind": work.kind, "provider": work.provider, "ids": list(ids)}
+    message["request_id"] = work.request_id
+    if work.lanes < MAX_IDS:
+        message["lanes"] = work.lanes
     return json.dumps(message, separators=(",", ":"))
 
 
