@@ -101,7 +101,8 @@ def _asked_after(step: PostConnect) -> str:
     values = _codes(name for name, _ in step.keep)
     return (
         f"After the connect <{step.request.url}> is asked, and {values} of each entry are kept:"
-        f" `metadata.{step.request.name}` of the token call and of `GET /v1/connections/{{id}}`. A sync asks again.{needed}"
+        f" `metadata.{step.request.name}` of the token call and of `GET /v1/connections/{{id}}`. A sync asks again."
+        f"{needed}"
     )
 
 

@@ -92,11 +92,12 @@ def post_sync(request: Request) -> Response:
     from grantkeeper.services.sync_metadata import sync_metadata  # noqa: PLC0415 - not on the hot path
     from grantkeeper.services.sync_profile import sync_profile  # noqa: PLC0415 - not on the hot path
 
+    principal, run, request_id = _principal(request), _run(), request.request_id
     connection = sync_profile(
         request.path_params["id"], principal=principal, ports=app_wiring, run=run, request_id=request_id
     )
-    return json_response(connection_view(connection))
     connection = sync_metadata(connection, principal=principal, ports=app_wiring, run=run, request_id=request_id)
+    return json_response(connection_view(connection))
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
