@@ -15,6 +15,7 @@ from grantkeeper.edge.connection_views import (
     audit_view,
     connection_view,
     disconnected_view,
+    listed_view,
     opened_view,
     status_view,
 )
@@ -159,11 +160,11 @@ def get_connections(request: Request) -> Response:
         after=_cursors().read(request.one("cursor"), principal=principal, query=query),
     )
     cursor = page.next_position and _cursors().issue(page.next_position, principal=principal, query=query)
-    return json_response({"connections": [connection_view(c) for c in page.connections], "cursor": cursor})
+    return json_response({"connections": [listed_view(c) for c in page.connections], "cursor": cursor})
 
 
 @browser_route("GET /v1/connections/stats", Operation("ConnectionStats", query=OF, access=READ))
-def get_stats(request: Request) -> Response:
+def get_connection_stats(request: Request) -> Response:
     """A user's connections, counted."""
     principal = _principal(request)
     sub = _person(request, principal)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 from grantkeeper.model import AuditEvent, Connection
 from grantkeeper.services.disconnect import Disconnected
 from grantkeeper.services.list_connections import ServiceStatus
 from grantkeeper.services.open_connect_session import OpenedConnectSession
 
+if TYPE_CHECKING:
+    from grantkeeper.edge import schemas
 
-def connection_view(connection: Connection) -> dict[str, Any]:
+
+def connection_view(connection: Connection) -> schemas.Connection:
+    """One connection, with what its provider said it is good for."""
+    return {**listed_view(connection), "metadata": dict(connection.metadata)}
+
+
+def listed_view(connection: Connection) -> schemas.ListedConnection:
     """The public half of a connection, field by field: what is added to the record is not shown by itself."""
     profile = connection.profile
     return {
@@ -40,18 +48,24 @@ def connection_view(connection: Connection) -> dict[str, Any]:
     }
 
 
-def opened_view(opened: OpenedConnectSession) -> dict[str, Any]:
+def opened_view(opened: OpenedConnectSession) -> schemas.ConnectSession:
     """A connect session as its client gets it, once."""
     return {"id": opened.id, "connect_url": opened.connect_url, "expires_at": opened.expires_at}
 
 
-def disconnected_view(disconnected: Disconnected) -> dict[str, Any]:
+def disconnected_view(disconnected: Disconnected) -> schemas.Disconnected:
     """What was done, and what will be done at the provider."""
-    view = {"id": disconnected.connection.id, "status": "revoked", "upstream": disconnected.upstream}
-    return view if disconnected.manual_url is None else {**view, "manual_url": disconnected.manual_url}
+    view: schemas.Disconnected = {
+        "id": disconnected.connection.id,
+        "status": "revoked",
+        "upstream": disconnected.upstream,
+    }
+    if disconnected.manual_url is not None:
+        view["manual_url"] = disconnected.manual_url
+    return view
 
 
-def status_view(statuses: Iterable[ServiceStatus]) -> dict[str, Any]:
+def status_view(statuses: Iterable[ServiceStatus]) -> schemas.StatusList:
     """Every service, and where the user stands with it."""
     return {
         "services": [
@@ -70,7 +84,7 @@ def status_view(statuses: Iterable[ServiceStatus]) -> dict[str, Any]:
     }
 
 
-def audit_view(event: AuditEvent, *, sub: str) -> dict[str, Any]:
+def audit_view(event: AuditEvent, *, sub: str) -> schemas.AuditEntry:
     """
     An entry of a user's own trail.
 
@@ -89,8 +103,13 @@ def audit_view(event: AuditEvent, *, sub: str) -> dict[str, Any]:
     }
 
 
-def _by(actor: str, sub: str) -> str:
+def _by(actor: str, sub: str) -> Literal["you", "another_user", "client", "system"]:
     if actor == f"user:{sub}":
         return "you"
-    kind = actor.partition(":")[0]
-    return {"user": "another_user", "key": "client"}.get(kind, "system")
+    match actor.partition(":")[0]:
+        case "user":
+            return "another_user"
+        case "key":
+            return "client"
+        case _:
+            return "system"
