@@ -160,3 +160,20 @@ def test_f24_a_clock_an_hour_back_loses_nothing(world):
 
     assert_works(world, generation=2)
     assert world.refreshes == 1
+
+
+def test_i7_the_doubt_of_a_dead_holder_outlives_the_next_one_that_dies(strict):
+    """Two crashes in a row, a strike between them: what was spent by us is not told as the user's revocation."""
+    strict.provider.lose_next_answer()
+    with pytest.raises(RefreshPending):
+        strict.refresh()  # obeyed, the answer lost, asked again and refused: strike one
+    assert strict.grant().strikes == 1
+    strict.pass_time(LEASE_SECONDS + 15)
+    strict.die_at("before")
+    strict.pass_time(2)
+    strict.outwait_orphan()
+
+    with pytest.raises(ReauthorizationRequired) as error:
+        strict.refresh()
+
+    assert error.value.extensions["reason"] == "rotation_outcome_unknown"

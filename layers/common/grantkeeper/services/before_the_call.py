@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from grantkeeper.errors import ProviderUnavailable, RefreshPending, TooManyRequests
 from grantkeeper.model import Grant
 from grantkeeper.services.dead_answer import declare, usable
@@ -60,6 +62,17 @@ def refuse_outlived(grant: Grant, *, cause: Cause, ports: RefreshPorts, run: Run
     current = usable(ports.grants.get(grant.connection_id, grant.name))
     if current.generation != grant.generation:
         raise RefreshPending("This connection was refreshed just now.", retry_after=1)
+    outlived(current, cause=cause, ports=ports, run=run)
+
+
+def outlived(current: Grant, *, cause: Cause, ports: RefreshPorts, run: Run) -> NoReturn:
+    """
+    End a row that was put back: alarmed as tampering, and nothing of it is spent.
+
+    Raises:
+        ReauthorizationRequired: Reason `spent_elsewhere`.
+        RefreshPending: It was refreshed this very moment.
+    """
     report_tampering(current, reason="generation_outlived", ports=ports, run=run)
     declare(current, reason="spent_elsewhere", cause=cause, ports=ports, run=run)
     raise RefreshPending("This connection was refreshed just now.", retry_after=1)

@@ -26,7 +26,7 @@ from grantkeeper.errors import (
 from grantkeeper.model import Grant, Lease, Reason, TokenSet
 from grantkeeper.ports import Binding, SealingKey
 from grantkeeper.providers.record import Provider
-from grantkeeper.services.before_the_call import count_caller, refuse_early, refuse_outlived
+from grantkeeper.services.before_the_call import count_caller, outlived, refuse_early, refuse_outlived
 from grantkeeper.services.dead_answer import dead_answer, declare, suspect_answer, usable
 from grantkeeper.services.lease_policy import (
     CLOCK_SKEW,
@@ -118,18 +118,29 @@ def refresh(grant: Grant, *, cause: Cause, ports: RefreshPorts, run: Run, patien
     if isinstance(taken, Held):
         return _under_lease(job, taken, refreshable=refreshable, ports=ports, run=run)
     if isinstance(taken, Overtaken):
-        return Refreshed(usable(ports.grants.get(grant.connection_id, grant.name)))
-    return _wait(grant, taken, patience=patience, ports=ports, run=run)
+        return _overtaken(job, taken, ports=ports, run=run)
+    return _wait(job, taken, patience=patience, ports=ports, run=run)
 
 
 def _has_expired(grant: Grant, run: Run) -> bool:
     return grant.expires_at is not None and run.clock() >= grant.expires_at + CLOCK_SKEW
 
 
-def _wait(grant: Grant, wait: Wait, *, patience: float, ports: RefreshPorts, run: Run) -> Refreshed:
+def _overtaken(job: _Job, taken: Overtaken, *, ports: RefreshPorts, run: Run) -> Refreshed:
+    """What we read was old; or the row was put back under the lease of a generation that it does not know."""
+    current = usable(ports.grants.get(job.grant.connection_id, job.grant.name))
+    if current.generation < taken.generation:
+        outlived(current, cause=job.cause, ports=ports, run=run)
+    return Refreshed(current)
+
+
+def _wait(job: _Job, wait: Wait, *, patience: float, ports: RefreshPorts, run: Run) -> Refreshed:
+    grant = job.grant
     if wait.orphan:  # or a lease whose holder has saved: then what we read is old
         current = usable(ports.grants.get(grant.connection_id, grant.name))
         newer = current if current.generation != grant.generation else None
+        if newer is None:  # nor was it saved and then put back
+            refuse_outlived(current, cause=job.cause, ports=ports, run=run)
     else:
         newer = wait_for_generation(grant, patience=patience, ports=ports, run=run)
     if newer is not None:

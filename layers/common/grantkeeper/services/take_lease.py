@@ -13,6 +13,7 @@ from grantkeeper.services.lease_policy import (
     RESCUE_HORIZON,
     Found,
     Wait,
+    may_spend_twice,
     new_lease,
     standing,
 )
@@ -36,7 +37,9 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Overtaken:
-    """A later generation has a lease already: what we read is old."""
+    """A later generation has a lease already: what we read is old, or the row was put back."""
+
+    generation: int
 
 
 def take_lease(
@@ -64,8 +67,8 @@ def take_lease(
             raise
         if held is None:
             return Held(lease)
-        if held.lease.generation > grant.generation:
-            return Overtaken()
+        if held.lease.generation > grant.generation and not may_spend_twice(rule):
+            return Overtaken(held.lease.generation)
         verdict = standing(held.lease, grant=grant, rule=rule, now=now)
         if isinstance(verdict, Wait):
             return verdict
@@ -73,7 +76,9 @@ def take_lease(
             found = replace(verdict.orphan, seen_at=now, write_id=run.new_id("w"))
             ports.grants.take_over(found, orphan=verdict.orphan)  # of any number who found it, one notes it
             return Wait(RESCUE_HORIZON, orphan=True)
+        # Where a token can be spent twice, a row that was put back heals; the lease's generation does not fall for it.
         lease = new_lease(grant, token=token, owner=owner, write_id=run.new_id("w"), now=now, orphan=verdict.orphan)
+        lease = replace(lease, generation=max(lease.generation, verdict.orphan.generation))
         if ports.grants.take_over(lease, orphan=verdict.orphan):
             return Held(lease, verdict.orphan)
     return Wait(LEASE_SECONDS)
