@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import eventually
+
 ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.stack
@@ -65,3 +67,46 @@ def test_keys_and_providers_are_told(grantkeeper):
     states = {row["provider"]: row["state"] for row in json.loads(grantkeeper("providers", "list", "--json"))}
     assert states["demo"] == states["rotating"] == "available"
     assert states["spotify"] == "not configured"
+
+
+def test_poison_becomes_a_dead_letter_the_alarm_sees_and_a_redrive_sorts(grantkeeper, stack):
+    """What the worker cannot read stays with a sentence; what it can is sent back and done."""
+    sqs, queues = stack.aws("sqs"), stack.queues
+    work, dead = queues["WorkQueue"], queues["DeadLetterQueue"]
+    attributes = sqs.get_queue_attributes(QueueUrl=work, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    sqs.set_queue_attributes(QueueUrl=work, Attributes={"VisibilityTimeout": "1"})  # five deliveries, not ten minutes
+    try:
+        poison = sqs.send_message(QueueUrl=work, MessageBody="no work at all")["MessageId"]
+        eventually(lambda: row(grantkeeper, "work")["dead_letters"] >= 1, seconds=90)
+    finally:
+        sqs.set_queue_attributes(QueueUrl=work, Attributes=attributes)
+    body = {"kind": "refresh", "provider": "demo", "ids": [["con_gone", 7]], "request_id": "redriven"}
+    sqs.send_message(QueueUrl=dead, MessageBody=json.dumps(body))
+    assert watched(stack, dead) == ("AWS/SQS", "ApproximateNumberOfMessagesVisible", 0)
+    assert row(grantkeeper, "work")["oldest_dead_letter_seconds"] < 300
+
+    dry = json.loads(grantkeeper("queues", "redrive", "work", "--dry-run", "--json"))
+    done = json.loads(grantkeeper("queues", "redrive", "work", "--json"))
+
+    assert dry == done | {"dry_run": True}
+    assert done["moved"] == {"work": 1}
+    assert [kept["why"] for kept in done["kept"]] == ["It cannot be read."]
+    assert "no work at all" not in grantkeeper("queues", "redrive", "work")
+    eventually(lambda: row(grantkeeper, "work")["waiting"] == row(grantkeeper, "work")["in_flight"] == 0, seconds=60)
+    assert row(grantkeeper, "work")["dead_letters"] == 1
+    [left] = sqs.receive_message(QueueUrl=dead, MaxNumberOfMessages=10)["Messages"]
+    assert left["MessageId"] == poison
+    sqs.delete_message(QueueUrl=dead, ReceiptHandle=left["ReceiptHandle"])
+
+
+def row(grantkeeper, name):
+    """A queue's line in the operator's list."""
+    return next(row for row in json.loads(grantkeeper("queues", "list", "--json")) if row["queue"] == name)
+
+
+def watched(stack, queue_url):
+    """What the deployed alarm on a queue compares with which number."""
+    alarms = stack.aws("cloudwatch").describe_alarms()["MetricAlarms"]
+    dimensions = [{"Name": "QueueName", "Value": queue_url.rpartition("/")[2]}]
+    [alarm] = [alarm for alarm in alarms if alarm.get("Dimensions") == dimensions]
+    return alarm["Namespace"], alarm["MetricName"], int(alarm["Threshold"])
