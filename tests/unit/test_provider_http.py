@@ -5,6 +5,7 @@ import json
 import logging
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -611,6 +612,106 @@ def test_c47_what_is_not_http_is_no_answer(http, adversary, data):
     error = failed(http, post(adversary(behave).url()))
     assert error.outcome_unknown is True
     assert error.extensions["reason"] in ("upstream_malformed", "connection_lost")
+
+
+WHOLE = b'{"access_token":"at-1","refresh_token":"rt-1"}'
+
+
+@pytest.mark.parametrize("end", ["reset", "close", "hang", "drip"])
+@pytest.mark.parametrize(
+    "head",
+    [b"content-length: 99999", b"transfer-encoding: chunked", b"connection: close"],
+    ids=["too long a length", "no last chunk", "until it closes"],
+)
+def test_c54_f10_an_answer_that_is_whole_counts_however_its_connection_ends(http, adversary, head, end):
+    """The only valid refresh token may stand in it: neither a reset, a hang nor a drip behind the brace loses it."""
+    body = b"%x\r\n%s\r\n" % (len(WHOLE), WHOLE) if b"chunked" in head else WHOLE
+
+    def behave(wire, _request):
+        wire.sendall(b"HTTP/1.1 200 OK\r\n%s\r\n\r\n%s" % (head, body))
+        if end == "reset":
+            time.sleep(0.05)
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        while end in ("hang", "drip") and not server.closing.wait(0.1):
+            if end == "drip" and b"chunked" not in head:
+                wire.sendall(b" ")
+        return False
+
+    server = adversary(behave)
+    began = time.monotonic()
+    answer = http.send(post(server.url()), budget=0.6)
+
+    assert answer.body.strip() == WHOLE
+    assert time.monotonic() - began < 1.0
+
+
+@pytest.mark.parametrize("body", [WHOLE[:-1], b"[1]", b"1", b'"a"', b"access_token=a", b"", WHOLE + b"{"])
+def test_c54_what_is_cut_off_is_no_answer(http, adversary, body):
+    """Only an object says itself that it has ended."""
+
+    def behave(wire, _request):
+        wire.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n" + body)
+        return False
+
+    assert failed(http, post(adversary(behave).url())).outcome_unknown is True
+
+
+def test_f10_a_connection_that_cannot_be_closed_has_answered_all_the_same(http, adversary, monkeypatch):
+    """Once the body is read, nothing the connection does turns the answer into an unknown outcome."""
+    from grantkeeper.provider_client import _Body
+
+    def broken(_self):
+        raise OSError("close")
+
+    monkeypatch.setattr(_Body, "close", broken)
+    server = adversary(answering(WHOLE, headers=b"connection: close\r\n"))
+
+    assert http.send(post(server.url())).body == WHOLE
+
+
+def test_f10_bytes_behind_a_whole_answer_cost_nothing(http, adversary):
+    """More than was announced, and then a reset: the answer is read, and its connection is not used again."""
+
+    def behave(wire, _request):
+        wire.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%sgarbage" % (len(WHOLE), WHOLE))
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return False
+
+    server = adversary(behave)
+    for _ in range(3):
+        assert http.send(post(server.url())).body == WHOLE
+
+
+def test_c47_a_packed_answer_that_is_whole_counts_without_its_checksum(http, adversary):
+    """Cut off in the trailer, behind the last brace."""
+    server = adversary(answering(gzip.compress(WHOLE)[:-4], headers=b"content-encoding: gzip\r\n"))
+
+    assert http.send(post(server.url())).body == WHOLE
+
+
+@pytest.mark.parametrize("status", [b"100 Continue", b"102 Processing", b"103 Early Hints"])
+def test_an_informational_answer_is_followed_by_the_real_one(http, adversary, status):
+    """RFC 9110 section 15.2; a few of them or a flood, the deadline stands over all."""
+
+    def behave(wire, _request):
+        wire.sendall(b"HTTP/1.1 %s\r\n\r\n" % status * 3)
+        wire.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(WHOLE), WHOLE))
+
+    assert http.send(post(adversary(behave).url())).body == WHOLE
+
+
+def test_c54_a_flood_of_informational_answers_gains_no_time(http, adversary):
+    """None of them is the answer."""
+
+    def behave(wire, _request):
+        while not server.closing.is_set():
+            wire.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+            time.sleep(0.01)
+
+    server = adversary(behave)
+    began = time.monotonic()
+    assert failed(http, post(server.url()), budget=0.5).outcome_unknown is True
+    assert time.monotonic() - began < 1.0
 
 
 @pytest.mark.parametrize("value", ["a\r\nx-evil: 1", "a\nb", "\u2603", "a\x00b\r\n c"])

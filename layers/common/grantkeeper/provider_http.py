@@ -6,6 +6,8 @@ It stands on httpx2, which is loaded by the first request and not before (docs/d
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import socket
 import threading
@@ -66,7 +68,7 @@ class Httpx2ProviderHttp:
             The answer, whatever its status; at most 256 KiB decompressed.
 
         Raises:
-            ProviderUnavailable: No answer. `reason` is `address_refused`, `dns_failed`, `connect_failed`,
+            ProviderUnavailable: No whole answer. `reason` is `address_refused`, `dns_failed`, `connect_failed`,
                 `upstream_tls`, `timeout`, `connection_lost`, `upstream_malformed` or `request_malformed`;
                 `outcome_unknown` is True from the first byte of the request on.
             TokenResponseRejected: The answer is over the size limit, or packed in a way nobody asked for; `reason` is
@@ -112,7 +114,8 @@ class Httpx2ProviderHttp:
         try:
             return HttpResponse(response.status_code, dict(response.headers.items()), _read(response))
         finally:
-            response.close()
+            with contextlib.suppress(Exception):  # what was answered is answered, however the connection ends
+                response.close()
 
     def _made_client(self) -> httpx2.Client:
         from grantkeeper.provider_client import new_client
@@ -141,11 +144,17 @@ def _read(response: httpx2.Response) -> bytes:
     """Read the body up to the limit, unpacking what was packed unasked, never more than the limit at once (C-47)."""
     if int(response.headers.get("content-length", "0")) > MAX_BODY:
         raise _too_large()
+    from grantkeeper.provider_client import FAILURES
+
     packed = bytearray()
-    for chunk in response.iter_raw():
-        packed += chunk
-        if len(packed) > MAX_BODY:
-            raise _too_large()
+    try:
+        for chunk in response.iter_raw():
+            packed += chunk
+            if len(packed) > MAX_BODY:
+                raise _too_large()
+    except FAILURES:
+        if not _is_whole(bytes(packed)):
+            raise
     coding = response.headers.get("content-encoding", "identity").strip().lower()
     return bytes(packed) if coding == "identity" else _unpacked(bytes(packed), coding)
 
@@ -160,9 +169,22 @@ def _unpacked(packed: bytes, coding: str) -> bytes:
         raise TokenResponseRejected("The provider's answer cannot be unpacked.", reason="upstream_malformed") from None
     if len(body) > MAX_BODY:
         raise _too_large()
-    if not unpacker.eof:
+    if not unpacker.eof and not _is_whole(body):
         raise TokenResponseRejected("The provider's answer is cut off.", reason="upstream_malformed")
     return body
+
+
+def _is_whole(body: bytes) -> bool:
+    """
+    Tell whether a body is a JSON object from brace to brace, so that nothing of it can be missing.
+
+    Then a connection that breaks or hangs instead of ending has answered all the same: a refresh token may be in it,
+    and no other answer may ever hold it.
+    """
+    try:
+        return isinstance(json.loads(body), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _too_large() -> TokenResponseRejected:
