@@ -204,6 +204,7 @@ def profile_facts(provider: Provider) -> str:
     if rule.avatar.kind == "binary":
         lines.append(
             f"Picture: bytes at <{rule.avatar.template}>, for the token's bearer only; `avatar_url` stays empty."
+            " A sync keeps it for `GET /v1/connections/{id}/avatar`, a sign-in for `GET /v1/profile/avatar`."
         )
     return "\n".join(f"- {line}" for line in lines)
 

@@ -207,6 +207,9 @@ def _responses(path: str, operation: Operation, used: set[str]) -> dict[str, Any
     if operation.takes or operation.form:
         statuses |= {413, 415}
     answers = {str(operation.status): good}
+    if operation.conditional:
+        good["headers"] = {"ETag": {"schema": {"type": "string"}}}
+        answers["304"] = {"description": "What the caller has is still right"}
     if operation.fails == "page" and operation.status == 303:
         answers["200"] = {
             "description": "A page for the user",

@@ -18,6 +18,7 @@ from grantkeeper.services.complete_callback import complete_callback
 from grantkeeper.services.signin_request import Parameters
 
 CALLED_BACK = Operation(status=303, query=("code", "state", "error", "iss"), errors=(409, 410, 502), fails="page")
+PATIENCE = 10.0  # seconds into a trip after which nothing is fetched that it does not need; it is killed after 25
 
 logger = Logger()
 app = App(on_error=report_bugs(logger))
@@ -54,6 +55,7 @@ def look_at_callback(_: Request) -> Response:
 
 
 def _complete(request: Request, parameters: Parameters, binding: cookies.BrowserBinding | None) -> Response:
+    begun = time.monotonic()
     try:
         location = complete_callback(
             parameters,
@@ -63,6 +65,7 @@ def _complete(request: Request, parameters: Parameters, binding: cookies.Browser
             ports=app_wiring,
             now=int(time.time()),
             request_id=request.request_id,
+            spare=lambda: PATIENCE - (time.monotonic() - begun),
         )
     except GrantkeeperError as error:
         return _error(error, request)

@@ -23,6 +23,7 @@ from grantkeeper.edge.cors import allow_registered_origin, preflight
 from grantkeeper.edge.cursors import Cursors
 from grantkeeper.edge.http import App, Handler, Request, Response, json_response, problem
 from grantkeeper.edge.operations import PERSON, Access, Operation
+from grantkeeper.edge.pictures import picture_response
 from grantkeeper.edge.principals import permitted
 from grantkeeper.errors import BadRequest, Forbidden, GrantkeeperError, TooManyRequests
 from grantkeeper.model import Principal
@@ -190,6 +191,26 @@ def get_connection(request: Request) -> Response:
     return json_response(connection_view(connection))
 
 
+@browser_route(
+    "GET /v1/connections/{id}/avatar", Operation(media="image/*", conditional=True, access=READ, errors=(404,))
+)
+def get_connection_avatar(request: Request) -> Response:
+    """The picture of the account behind a connection, where its provider shows it to a token's bearer only."""
+    principal = _principal(request)
+    connection = visible_connection(request.path_params["id"], principal=principal, connections=app_wiring.connections)
+    return picture_response(app_wiring.avatars.of_connection(connection.id), request)
+
+
+@browser_route(
+    "GET /v1/profile/avatar",
+    Operation(media="image/*", conditional=True, access=Access("profile", PERSON, owned=True), errors=(404,)),
+)
+def get_profile_avatar(request: Request) -> Response:
+    """The caller's own picture, where the provider he signs in with shows it to a token's bearer only."""
+    principal = _principal(request)
+    return picture_response(app_wiring.avatars.of_user(principal.sub or ""), request)
+
+
 @browser_route("DELETE /v1/connections/{id}", Operation("Disconnected", access=WRITE))
 def delete_connection(request: Request) -> Response:
     """Disconnect."""
@@ -238,6 +259,13 @@ def preflight_connections(request: Request) -> Response:
 def preflight_connection(request: Request) -> Response:
     """Preflight of one connection."""
     return preflight(request, clients=app_wiring.clients, methods=("GET", "DELETE"))
+
+
+@app.route("OPTIONS /v1/connections/{id}/avatar", "OPTIONS /v1/profile/avatar")
+def preflight_avatar(request: Request) -> Response:
+    """Preflight of a read that may be conditional."""
+    headers = ("authorization", "content-type", "if-none-match")
+    return preflight(request, clients=app_wiring.clients, methods=("GET",), headers=headers)
 
 
 @app.route("OPTIONS /v1/status", "OPTIONS /v1/connections/stats", "OPTIONS /v1/audit")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import json
 import os
@@ -13,7 +14,7 @@ from urllib.parse import urlencode
 import pytest
 
 from grantkeeper.api_key_format import new_api_key
-from grantkeeper.model import ApiKey, Session
+from grantkeeper.model import ApiKey, Avatar, Session
 from tests.doubles.aws import ENVIRONMENT
 from tests.doubles.connect_world import BACK, KEY_SERVICE, SERVICE, ConnectWorld
 from tests.doubles.deployment import deployment
@@ -95,7 +96,8 @@ class Answer:
     def __init__(self, answer: dict[str, Any]) -> None:
         self.status = answer["statusCode"]
         self.headers = answer["headers"]
-        self.body = json.loads(answer["body"]) if answer["body"] else None
+        self.raw = base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"].encode()
+        self.body = json.loads(self.raw) if answer["body"] and not answer["isBase64Encoded"] else None
 
     @property
     def told(self) -> dict[str, Any]:
@@ -438,3 +440,85 @@ def test_w18_a_refusal_holds_no_word_of_the_sender(api, path, route, body):
 
     assert 400 <= answer.status < 500
     assert "EVIL" not in json.dumps(answer.body)
+
+
+JPEG = b"\xff\xd8\xff\xe0 a picture"
+
+
+def keep_picture(api, connection_id, image=JPEG):
+    """As a profile sync does."""
+    wiring = api.world.wiring
+    avatar = Avatar("example", NOON, "image/jpeg", "d1gest", image)
+    profile = wiring.connections.get(connection_id).profile
+    event = api.world.event("connection.profile_synced")
+    assert wiring.connections.update_profile(connection_id, profile, avatar=avatar, now=NOON, audit=event)
+
+
+def test_a_users_own_picture(api):
+    """His, by his own credential; bytes that are a picture to a browser or nothing."""
+    audit = api.world.event("user.avatar_changed")
+    api.world.wiring.avatars.put_for_user(
+        "usr_alice", Avatar("microsoft", NOON, "image/jpeg", "d1gest", JPEG), audit=audit
+    )
+    path, scope = "/v1/profile/avatar", f"{SCOPES} profile"
+
+    found = api.call("GET", path, as_=api.user(scope=scope), headers={"origin": ORIGIN})
+
+    assert (found.status, found.raw) == (200, JPEG)
+    assert found.headers["content-type"] == "image/jpeg"
+    assert found.headers["cache-control"] == "private, no-cache"
+    assert found.headers["etag"] == '"d1gest"'
+    assert found.headers["x-content-type-options"] == "nosniff"
+    assert found.headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert found.headers["access-control-allow-origin"] == ORIGIN
+    assert api.call("GET", path, as_=api.user("usr_bob", scope=scope)).status == 404
+    assert api.call("GET", path, as_=api.user()).status == 403  # without the scope profile
+    assert api.call("GET", path, as_=api.key("app", "profile")).status == 403
+    assert api.call("GET", path).status == 401
+
+
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [('"d1gest"', 304), ('W/"d1gest"', 304), ('"old", "d1gest"', 304), ("*", 304), ('"old"', 200), ("d1gest", 200)],
+)
+def test_a_picture_that_is_there_already_is_not_sent_again(api, told, status):
+    """RFC 9110 section 13.1.2."""
+    audit = api.world.event("user.avatar_changed")
+    api.world.wiring.avatars.put_for_user(
+        "usr_alice", Avatar("microsoft", NOON, "image/jpeg", "d1gest", JPEG), audit=audit
+    )
+    as_ = api.user(scope=f"{SCOPES} profile")
+
+    found = api.call("GET", "/v1/profile/avatar", as_=as_, headers={"if-none-match": told})
+
+    assert (found.status, found.headers["etag"]) == (status, '"d1gest"')
+    assert found.raw == (b"" if status == 304 else JPEG)
+
+
+def test_a_connections_picture_is_for_those_who_see_the_connection(api):
+    """And gone with it."""
+    key = api.key()
+    made = connected(api, key, user_id="42")
+    path, route = f"/v1/connections/{made['id']}/avatar", "/v1/connections/{id}/avatar"
+    assert api.call("GET", path, route=route, as_=key).status == 404
+
+    keep_picture(api, made["id"])
+    found = api.call("GET", path, route=route, as_=key)
+    assert (found.status, found.raw) == (200, JPEG)
+    assert api.call("GET", path, route=route, as_=api.user("usr_bob")).status == 404
+    keep_picture(api, made["id"], image=b"")
+    assert api.call("GET", path, route=route, as_=key).status == 404
+
+    keep_picture(api, made["id"])
+    gone = api.call("DELETE", f"/v1/connections/{made['id']}", route="/v1/connections/{id}", as_=key)
+    assert gone.status == 200
+    assert api.call("GET", path, route=route, as_=key).status == 404
+    assert api.world.wiring.avatars.of_connection(made["id"]) is None
+
+
+def test_a_page_may_ask_whether_the_picture_changed(api):
+    """The preflight allows the header."""
+    for path, route in (("/v1/profile/avatar", None), ("/v1/connections/con_1/avatar", "/v1/connections/{id}/avatar")):
+        headers = {"origin": ORIGIN, "access-control-request-method": "GET"}
+        allowed = api.call("OPTIONS", path, route=route, headers=headers).headers
+        assert "if-none-match" in allowed["access-control-allow-headers"]

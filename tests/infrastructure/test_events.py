@@ -23,6 +23,7 @@ HTTP = {name for name, event in EVENTS.items() if "routeKey" in event}
 FUNCTION_OF = {
     "admin-stats": "AdminStatsFunction",
     "authorize": "AuthorizeFunction",
+    "avatar": "ConnectionsFunction",
     "callback": "CallbackFunction",
     "connections": "ConnectionsFunction",
     "discovery": "DiscoveryFunction",
@@ -48,7 +49,7 @@ def plain(image: dict) -> dict:
 
 
 def test_there_is_a_payload_for_every_trigger():
-    """Each function can be invoked from a file named after it."""
+    """Each function can be invoked from a file named after it, or after what it answers."""
     others = {"refresh-batch", "rescue", "sweeper", "projector-grants", "projector-audit"}
 
     assert set(EVENTS) == set(FUNCTION_OF) | others

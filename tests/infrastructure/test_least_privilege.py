@@ -134,7 +134,7 @@ class Stack:
         """A user signs in at a client; the tokens."""
         query = {
             "response_type": "code", "client_id": client, "redirect_uri": redirect_uri, "state": "s", "nonce": "n",
-            "scope": "openid email connections:read connections:write", "provider": "example",
+            "scope": "openid email profile connections:read connections:write", "provider": "example",
             "code_challenge": ids.digest(VERIFIER), "code_challenge_method": "S256",
         }  # fmt: skip
         sent = self.call("AuthorizeFunction", "GET /oauth2/authorize", query=query)
@@ -294,8 +294,11 @@ def connect_for_a_named_user(stack: Stack) -> None:
 def connect_for_oneself(stack: Stack) -> None:
     """A signed-in user connects from a page, and reads his own trail."""
     bearer = {"authorization": f"Bearer {stack.sign_in('app', BACK)['access_token']}", "origin": "https://app.example"}
-    stack.connect(bearer)
+    connection = stack.connect(bearer)
     stack.call("ConnectionsFunction", "GET /v1/audit", headers=bearer)
+    path = f"/v1/connections/{connection['id']}/avatar"
+    stack.call("ConnectionsFunction", "GET /v1/connections/{id}/avatar", path=path, headers=bearer, status=404)
+    stack.call("ConnectionsFunction", "GET /v1/profile/avatar", headers=bearer, status=404)
     stack.call("ConnectionsFunction", "GET /v1/audit", headers=bearer, query={"limit": 1})
 
 

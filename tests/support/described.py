@@ -29,6 +29,8 @@ def check_answer(route: str, status: int, headers: Mapping[str, str], body: str)
     media = headers.get("content-type", "").partition(";")[0]
     if content is None or not body:
         return
+    if f"{media.partition('/')[0]}/*" in content:
+        return
     assert media in content, f"{route} answers {status} as {media}, not as {sorted(content)}"
     if media.endswith("json"):
         problems = [e.message for e in _validator(route, status, media).iter_errors(json.loads(body))]

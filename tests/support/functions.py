@@ -53,7 +53,7 @@ class Function:
         """Call a route; see `http_event` for the parts."""
         answer = self.module.handler(http_event(route, **parts), CONTEXT)
         assert isinstance(answer["body"], str)
-        assert not answer["isBase64Encoded"]
+        assert answer["isBase64Encoded"] is answer["headers"].get("content-type", "").startswith("image/")
         check_answer(route, answer["statusCode"], answer["headers"], answer["body"])
         return Answer(answer["statusCode"], answer["headers"], answer["body"], tuple(answer.get("cookies", ())))
 

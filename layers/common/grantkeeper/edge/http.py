@@ -115,7 +115,7 @@ class Response:
     """What a route answers. Security headers are added on the way out unless the route sets its own."""
 
     status: int = 200
-    body: str = ""
+    body: str | bytes = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     cookies: tuple[str, ...] = ()
 
@@ -285,9 +285,13 @@ def render(response: Response, request: Request | None, *, request_id: str = "")
     answer: dict[str, Any] = {
         "statusCode": response.status,
         "headers": headers,
-        "body": response.body,
-        "isBase64Encoded": False,
+        "body": _base64(response.body) if isinstance(response.body, bytes) else response.body,
+        "isBase64Encoded": isinstance(response.body, bytes),
     }
     if response.cookies:
         answer["cookies"] = list(response.cookies)
     return answer
+
+
+def _base64(body: bytes) -> str:
+    return base64.b64encode(body).decode("ascii")

@@ -44,7 +44,8 @@ class Operation:
     Args:
         answers: The type of a good answer's body in `edge.schemas`; None when there is none.
         status: Of a good answer.
-        media: Its media type; the body of one that is not JSON is a string.
+        media: Its media type; the body of one that is not JSON is a string, that of `image/*` bytes.
+        conditional: It carries an ETag, and what the caller has already is answered with 304.
         takes: The type of the JSON body.
         form: The type of the form body (application/x-www-form-urlencoded).
         query: Parameters, by their names in `edge.schemas.PARAMETERS`; `*name` is required.
@@ -57,6 +58,7 @@ class Operation:
     answers: str | None = None
     status: int = 200
     media: str = "application/json"
+    conditional: bool = False
     takes: str | None = None
     form: str | None = None
     query: tuple[str, ...] = ()

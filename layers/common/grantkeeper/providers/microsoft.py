@@ -163,6 +163,17 @@ MICROSOFT = Provider(
             "2026-11-21",
             note="the photo is binary, wants the token, and is 404 when there is none",
         ),
+        Source(
+            "https://learn.microsoft.com/entra/identity-platform/userinfo",
+            "2026-11-21",
+            note="userinfo tells a part of what the ID token tells, `sub` in it; wants openid",
+        ),
+        Source(
+            "https://learn.microsoft.com/graph/api/user-get",
+            "2026-11-21",
+            status="unverified",
+            note="preferredLanguage and mail with User.Read; the 96x96 photo of personal accounts",
+        ),
         Source(_GRAPH_DOCS, "2026-11-21", status="unverified", note="scope names; which need an administrator"),
         Source(
             "https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc",
