@@ -77,7 +77,8 @@ def test_d10_unconfirmed_tokens_past_their_time_cannot_be_confirmed(world: Any) 
     assert world.connections.pending("con_1", "cs_1", now=pending.expires_at) is None
     with pytest.raises(ConnectSessionExpired):
         confirm(world, pending, now=pending.expires_at)
-    due = [row for shard in range(4) for row in world.grants.due(shard, before=pending.expires_at, limit=10)]
+    assert not any(world.grants.due(shard, before=pending.over_at - 1, limit=10) for shard in range(4))
+    due = [row for shard in range(4) for row in world.grants.due(shard, before=pending.over_at, limit=10)]
     assert [(row.connection_id, row.name, row.generation, row.provider) for row in due] == [
         ("con_1", "cs_1", 0, "google")
     ]

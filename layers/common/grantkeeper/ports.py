@@ -195,15 +195,27 @@ class Sessions(Protocol):
 # --- connections and grants (table Grants) ---------------------------------
 
 
+CONFIRM_SLACK = 60  # seconds: a confirmation in flight (30) and what two clocks may differ (10), twice over
+
+
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """An unconfirmed connection: erased after 10 minutes unless its session's user confirms."""
+    """
+    An unconfirmed connection: erased after 10 minutes unless its session's user confirms.
+
+    Nothing is revoked upstream before `over_at`: until then somebody whose clock is behind may still confirm.
+    """
 
     session_id: str
     connection: Connection
     grants: tuple[Grant, ...]  # sealed for connection.id, with their new grant_id
     expires_at: int
     replaces: bool = False  # a re-connect: the connection exists already
+
+    @property
+    def over_at(self) -> int:
+        """Epoch second from which nobody confirms it any more, whatever his clock says."""
+        return self.expires_at + CONFIRM_SLACK
 
 
 class Connections(Protocol):
@@ -244,8 +256,8 @@ class Connections(Protocol):
 
     def abandon(self, connection_id: str, session_id: str, *, now: int) -> bool:
         """
-        Cut the time of unconfirmed tokens to `now`: `pending` and `confirm` find nothing any more, and the item is
-        due at once, for the worker that revokes upstream and then calls `discard`. False when there is nothing.
+        Put the end of unconfirmed tokens so far back that `over_at` is `now`: `pending` and `confirm` find nothing any
+        more, by no clock and in no request in flight, and the item is due at once, for the worker that revokes upstream and then calls `discard`. False when there is nothing.
         """
 
     def unconfirmed(self, connection_id: str) -> Sequence[Pending]:

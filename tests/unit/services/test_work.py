@@ -9,6 +9,7 @@ import pytest
 
 from grantkeeper.errors import ProviderUnavailable
 from grantkeeper.model import Work
+from grantkeeper.ports import CONFIRM_SLACK
 from grantkeeper.providers.record import RefreshRule, RevocationRule
 from grantkeeper.services.lease_policy import LEASE_SECONDS
 from grantkeeper.services.rotate_keys import ensure_keys
@@ -307,7 +308,7 @@ def test_a_crash_fails_its_own_message_only(world, monkeypatch):
 def test_erase_discards_unconfirmed_tokens(world):
     """The message of a refused confirmation."""
     waiting(world)
-    world.pass_time(600)
+    world.pass_time(600 + CONFIRM_SLACK)
 
     assert do(world, Work("erase", "example", (("con_new", 0),))) == frozenset()
 

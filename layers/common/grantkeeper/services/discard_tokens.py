@@ -16,7 +16,8 @@ from grantkeeper.services.tell_provider import tell_provider
 
 def discard_tokens(connection_id: str, *, cause: Cause, ports: RefreshPorts, run: Run) -> int:
     """
-    Discard every unconfirmed half of a connection whose time has passed.
+    Discard every unconfirmed half of a connection whose time has passed, and which nobody confirms any more whatever
+    his clock says: a confirmation that succeeded must not find its tokens revoked.
 
     Whoever stands under the same provider account is spared, the connection that a re-connect would have replaced
     among them.
@@ -28,7 +29,7 @@ def discard_tokens(connection_id: str, *, cause: Cause, ports: RefreshPorts, run
         ProviderUnavailable, ProviderMisconfigured, ProviderNotConfigured, StoreUnavailable: To be tried again.
     """
     now = run.clock()
-    over = [pending for pending in ports.connections.unconfirmed(connection_id) if pending.expires_at <= now]
+    over = [pending for pending in ports.connections.unconfirmed(connection_id) if pending.over_at <= now]
     for pending in over:
         upstream = "abandoned" if now >= pending.expires_at + THE_END else _revoke(pending, ports=ports, run=run)
         audit = AuditEvent(

@@ -40,7 +40,7 @@ def pending_item(pending: Pending, *, due_shards: int, write_id: str) -> Item:
         "replaces": {"BOOL": pending.replaces},
         "provider": {"S": pending.connection.provider},
         "generation": UNCONFIRMED,
-        "due_at": {"N": str(pending.expires_at)},
+        "due_at": {"N": str(pending.over_at)},
         "due_shard": {"S": due_shard(connection_id, due_shards)},
         "write_id": {"S": write_id},
     }

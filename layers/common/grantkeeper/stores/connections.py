@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from grantkeeper.errors import Conflict, ConnectSessionExpired, StoreUnavailable, TokenTooLarge
 from grantkeeper.model import AuditEvent, Avatar, Connection, ConnectSession, Grant, Profile
-from grantkeeper.ports import Pending
+from grantkeeper.ports import CONFIRM_SLACK, Pending
 from grantkeeper.stores import keys
 from grantkeeper.stores.audit_item import audit_writes
 from grantkeeper.stores.avatars import avatar_item
@@ -125,13 +125,13 @@ class DynamoConnections:
         return [read_pending(i) for i in self._table.query(keys.connection(connection_id)[0], prefix="PENDING#")]
 
     def abandon(self, connection_id: str, session_id: str, *, now: int) -> bool:
-        """Cut the time of unconfirmed tokens to `now`, so that they cannot be confirmed and are due for the worker."""
+        """Make unconfirmed tokens long over, so that no clock confirms them, and due at once for the worker."""
         try:
             self._table.update(
                 keys.pending(connection_id, session_id),
-                "SET #expires_at = :now, #due_at = :now, #write_id = :write_id",
+                "SET #expires_at = :over, #due_at = :now, #write_id = :write_id",
                 condition="attribute_exists(#pk)",
-                values={":now": now, ":write_id": new_write_id()},
+                values={":now": now, ":over": now - CONFIRM_SLACK, ":write_id": new_write_id()},
             )
         except ConditionFailed:
             return False
