@@ -55,6 +55,10 @@ class Facts:
     grace: ClassVar[int] = 0
     access_dies_on_refresh: ClassVar[bool] = False
 
+    # --- profile ---
+    tells_language: ClassVar[bool] = False
+    bears_pictures: ClassVar[bool] = False  # the picture has no address of its own: the token's bearer gets its bytes
+
     # --- revocation ---
     revocable: ClassVar[bool] = True
     reach: ClassVar[Literal["token", "family", "person"]] = "family"  # what one revocation takes with it
@@ -137,7 +141,12 @@ class Facts:
             "email_verified": person.email_verified,
             "name": person.name,
             "avatar_url": person.avatar,
+            "locale": person.language if self.tells_language else None,
         }
+
+    def expected_later(self, connected_as: Person, now: Person) -> dict[str, Any]:
+        """The profile the product should know when the person has changed since."""
+        return self.expected_profile(now)
 
     def expected_scopes(self, asked: Iterable[str]) -> set[str]:
         """The scopes the product should note when the user allowed everything."""

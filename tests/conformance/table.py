@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "layers" / "common"))  # the 
 from tests.conformance.cases import dialects, records
 from tests.conformance.dialects import DIALECTS
 
-SUITE = Path(__file__).with_name("test_conformance.py")
+SUITES = [str(Path(__file__).with_name(name)) for name in ("test_conformance.py", "test_sync.py")]
 COLUMNS = ("authorize URL", "code exchange", "refresh", "rotation", "dead grant", "revoke", "profile")
 NONE = "none at this vendor"
 BY_HAND = " (no endpoint: the user is told where to go)"
@@ -64,7 +64,9 @@ def rows(outcomes: Outcomes) -> Iterator[tuple[str, ...]]:
                 outcomes.cell(f"test_rotation[{key}]", f"test_rotation_race[{key}]") if refreshes else NONE,
                 outcomes.cell(f"test_dead_grant[{key}]"),
                 outcomes.cell(f"test_disconnect_revokes_at_the_vendor[{key}]") + ("" if dialect.revocable else BY_HAND),
-                outcomes.cell(f"test_profile[{key}]"),
+                outcomes.cell(
+                    f"test_profile[{key}]", f"test_sync_notices_a_change[{key}]", f"test_sync_refuses_a_stranger[{key}]"
+                ),
             )
     for key in dialects("signin"):
         name = outcomes.cell(f"test_sign_in[{key}]")
@@ -76,7 +78,7 @@ def main() -> int:
     """Run the suite and print the table."""
     outcomes = Outcomes()
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # noqa: PTH123 - a device
-        status = pytest.main(["-q", "-p", "no:cacheprovider", str(SUITE)], plugins=[outcomes])
+        status = pytest.main(["-q", "-p", "no:cacheprovider", *SUITES], plugins=[outcomes])
     print("| service | " + " | ".join(COLUMNS) + " |")
     print("| --- " * (len(COLUMNS) + 1) + "|")
     for row in rows(outcomes):

@@ -200,6 +200,10 @@ class Vendor(ConsentPage):
         """Tell whether the API would take a token now."""
         return self.grants.by_access(access_token) is not None
 
+    def become_strangers(self, person: Person) -> None:
+        """Every token turns out to be somebody else's."""
+        self.grants.become(person)
+
     def withdraw(self, person: Person = ALICE) -> None:
         """The user removes our application in the vendor's settings."""
         self.grants.end_person(person)

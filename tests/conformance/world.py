@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from grantkeeper.api_key_format import new_api_key
-from grantkeeper.model import ApiKey, Connection, Grant
+from grantkeeper.model import ApiKey, AuditEvent, Connection, Grant
 from grantkeeper.providers.record import Service
 from grantkeeper.stores import retrying
 from grantkeeper.stores.breakers import DynamoBreakers
@@ -89,6 +89,7 @@ class World:
         self._put_behind(self.wiring)
         self._register()
         self.headers = self._api_key()
+        self.bearer = ""  # of the last sign-in
         self._functions: dict[str, Function] = {}
         self._containers: Counter[str] = Counter()
 
@@ -214,7 +215,8 @@ class World:
         }
         tokens = self.function("session")("POST /oauth2/token", form=form)
         assert tokens.status == 200, tokens.body
-        headers = {"authorization": f"Bearer {tokens.json['access_token']}"}
+        self.bearer = tokens.json["access_token"]
+        headers = {"authorization": f"Bearer {self.bearer}"}
         answer = self.function("session")("GET /oauth2/userinfo", headers=headers)
         assert answer.status == 200, answer.body
         return dict(answer.json)
@@ -235,6 +237,15 @@ class World:
     def sync(self, connection_id: str) -> Answer:
         """The account is read again."""
         return self._api("refresh", "POST /v1/connections/{id}/sync", connection_id)
+
+    def connection_picture(self, connection_id: str) -> Answer:
+        """The picture of the account, as far as only we can show it."""
+        return self._api("connections", "GET /v1/connections/{id}/avatar", connection_id)
+
+    def own_picture(self) -> Answer:
+        """The same of the user who signed in last."""
+        headers = {"authorization": f"Bearer {self.bearer}"}
+        return self.function("connections")("GET /v1/profile/avatar", headers=headers)
 
     def disconnect(self, connection_id: str) -> str:
         """Disconnect; what is told of the provider."""
@@ -275,6 +286,11 @@ class World:
         grant = self.wiring.grants.get(connection_id, name)
         assert grant is not None
         return grant
+
+    def trail(self, connection_id: str) -> list[AuditEvent]:
+        """What was written down of a connection, oldest first."""
+        events, _ = self.wiring.audit.for_connection(connection_id, limit=100)
+        return list(reversed(events))
 
     def served(self, connection_id: str, *, revocable: bool = False) -> dict[str, str]:
         """The access tokens of a connection by name; `revocable`: without those the vendor spares."""

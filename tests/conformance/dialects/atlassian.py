@@ -83,6 +83,7 @@ class Trello(_Atlassian):
     )
     parameters = words("prompt audience")
     pkce = "required"
+    tells_language = True
 
     def routes(self) -> Any:
         return {("GET", "api.trello.com/1/members/me"): self.api(self.me)}
@@ -96,7 +97,7 @@ class Trello(_Atlassian):
             "fullName": person.name,
             "email": person.email if "read:member:trello" in family.scopes else None,
             "avatarUrl": person.avatar and person.avatar.removesuffix(".png"),  # a size has to follow
-            "prefs": {"locale": "en-US"},
+            "prefs": {"locale": person.language},
         }
         wanted = words(call.query.get("fields", "").replace(",", " ")) | {"id"}
         return answer({name: value for name, value in made.items() if name in wanted})

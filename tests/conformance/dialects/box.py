@@ -23,6 +23,7 @@ class Box(Vendor):
     lifetime = 4184
     refresh_token = "rotated"
     previous = "dead"
+    tells_language = True
 
     def routes(self) -> Any:
         return {
@@ -43,7 +44,7 @@ class Box(Vendor):
         """Who it is."""
         person = family.person
         made = {"type": "user", "id": person.id, "name": person.name, "login": person.email}
-        return answer(made | {"language": "en", "avatar_url": person.avatar or ""})
+        return answer(made | {"language": person.language, "avatar_url": person.avatar or ""})
 
     def unauthorized(self) -> HttpResponse:
         return HttpResponse(401, {"www-authenticate": 'Bearer error="invalid_token"'}, b"")

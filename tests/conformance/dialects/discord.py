@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from grantkeeper.ports import HttpResponse
 from tests.conformance.grants import Family, Person
 from tests.conformance.vendor import Vendor
 from tests.conformance.wire import Call, Misspoken, answer, words
+
+
+def _hash(picture: str) -> str:
+    """What the address of a picture is computed from, beside the id."""
+    return hashlib.md5(picture.encode(), usedforsecurity=False).hexdigest()
 
 
 class Discord(Vendor):
@@ -23,6 +29,7 @@ class Discord(Vendor):
     refresh_token = "rotated"
     previous = "dead"
     reach = "person"
+    tells_language = True
 
     def routes(self) -> Any:
         return {
@@ -41,8 +48,8 @@ class Discord(Vendor):
             "id": person.id,
             "username": person.login,
             "global_name": person.name,
-            "avatar": "8342729096ea3675442027381ff50dfe" if person.avatar else None,
-            "locale": "en-US",
+            "avatar": _hash(person.avatar) if person.avatar else None,
+            "locale": person.language,
         }
         if "email" in family.scopes:
             made |= {"email": person.email, "verified": person.email_verified}
@@ -55,5 +62,5 @@ class Discord(Vendor):
         return answer({"message": "401: Unauthorized", "code": 0}, 401)
 
     def expected_profile(self, person: Person) -> dict[str, Any]:
-        avatar = f"https://cdn.discordapp.com/avatars/{person.id}/8342729096ea3675442027381ff50dfe.png"
-        return super().expected_profile(person) | {"avatar_url": avatar if person.avatar else None}
+        avatar = person.avatar and f"https://cdn.discordapp.com/avatars/{person.id}/{_hash(person.avatar)}.png"
+        return super().expected_profile(person) | {"avatar_url": avatar}

@@ -28,6 +28,7 @@ class Dropbox(Vendor):
     longest_state = 500
     token_type = "bearer"
     lifetime = 14400
+    tells_language = True
 
     def routes(self) -> Any:
         return {
@@ -65,7 +66,7 @@ class Dropbox(Vendor):
             "name": {"display_name": person.name, "given_name": person.name.split()[0]},
             "email": person.email,
             "email_verified": person.email_verified,
-            "locale": "en",
+            "locale": person.language,
         }
         return answer(made | ({"profile_photo_url": person.avatar} if person.avatar else {}))
 

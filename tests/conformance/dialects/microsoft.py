@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from grantkeeper.ports import HttpResponse
-from tests.conformance.grants import Person
+from tests.conformance.grants import Family, Person
 from tests.conformance.vendor import Vendor
-from tests.conformance.wire import Misspoken, answer, words
+from tests.conformance.wire import Call, Misspoken, answer, words
 
 LOGIN = "https://login.microsoftonline.com/common"
 TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 GRAPH = "https://graph.microsoft.com/"
+SIZES = words("48x48 64x64 96x96 120x120 240x240 360x360 432x432 504x504 648x648")
 
 
 class Microsoft(Vendor):
@@ -35,14 +36,50 @@ class Microsoft(Vendor):
     refresh_token = "rotated"
     previous = "valid"
     revocable = False
+    tells_language = True
+    bears_pictures = True
+    instead_of_picture: HttpResponse | None = None
 
     def routes(self) -> Any:
         return {
-            ("GET", "graph.microsoft.com/oidc/userinfo"): self.api(lambda _, f: answer(self.claims(f.person))),
-            ("GET", "graph.microsoft.com/v1.0/me"): self.api(
-                lambda _, f: answer({"id": self._oid(f.person), "displayName": f.person.name, "mail": f.person.email})
-            ),
+            ("GET", "graph.microsoft.com/oidc/userinfo"): self.api(self.userinfo),
+            ("GET", "graph.microsoft.com/v1.0/me"): self.api(self.me),
+            ("GET", "graph.microsoft.com/v1.0/me/photo/$value"): self.api(self.photo),
+            ("GET", "graph.microsoft.com/v1.0/me/photos/{size}/$value"): self.api(self.photo),
         }
+
+    def userinfo(self, call: Call, family: Family) -> HttpResponse:
+        """A part of the ID token; the picture is an address that wants the token."""
+        names = ("sub", "name", "email")
+        told = {name: value for name, value in self.claims(family.person).items() if name in names}
+        return answer(told | {"picture": f"{GRAPH}v1.0/me/photo/$value"})
+
+    def me(self, call: Call, family: Family) -> HttpResponse:
+        """The fields that were asked for, to who may read them."""
+        if "User.Read" not in family.scopes:
+            return answer({"error": {"code": "Authorization_RequestDenied"}}, 403)
+        person = family.person
+        made = {"id": self._oid(person), "displayName": person.name, "mail": person.email}
+        made |= {"userPrincipalName": person.email, "preferredLanguage": person.language}
+        wanted = words(call.query["$select"].replace(",", " "))
+        return answer({name: value for name, value in made.items() if name in wanted})
+
+    def photo(self, call: Call, family: Family) -> HttpResponse:
+        """Bytes, or 404 when there is none."""
+        if "User.Read" not in family.scopes:
+            return answer({"error": {"code": "ErrorAccessDenied"}}, 403)
+        if call.path_parameters.get("size", "96x96") not in SIZES:
+            raise Misspoken("no such size")
+        if self.instead_of_picture is not None:
+            return self.instead_of_picture
+        picture = self.picture(family.person)
+        if picture is None:
+            return answer({"error": {"code": "ImageNotFound"}}, 404)
+        return HttpResponse(200, {"content-type": "image/jpeg"}, picture)
+
+    def picture(self, person: Person) -> bytes | None:
+        """What the bytes are."""
+        return b"\xff\xd8\xff\xe0" + person.avatar.encode() if person.avatar else None
 
     def check_trip(self, asked: dict[str, str], scopes: list[str], *, connecting: bool) -> None:
         if asked.get("response_mode", "query") != "query":
@@ -97,6 +134,11 @@ class Microsoft(Vendor):
     def looping(self) -> HttpResponse:
         """Throttling in the words of a dead grant."""
         return self.refused("invalid_grant", "The server terminated a loop.", 50196)
+
+    def expected_later(self, connected_as: Person, now: Person) -> dict[str, Any]:
+        # only the ID token says that an address is verified, and it spoke of the one at that time
+        same = connected_as.email == now.email and connected_as.email_verified
+        return self.expected_profile(now) | {"email_verified": same}
 
     def expected_profile(self, person: Person) -> dict[str, Any]:
         # the picture needs the token to be read: it is no URL to show

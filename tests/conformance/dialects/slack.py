@@ -20,6 +20,9 @@ def user_id(person: Person) -> str:
 class _Slack(Vendor):
     """Every refusal comes with HTTP 200 and `ok: false`."""
 
+    tells_language = True
+    team = TEAM
+
     client_auth = frozenset({"basic", "post"})
     pkce = "refused"  # a challenge turns the app into a public client, for good
     refresh_token: Any = "never"
@@ -137,11 +140,16 @@ class Slack(_Slack):
             if family.kind == "bot" or (other.kind, other.person.id) == ("user", family.person.id):
                 other.ended = True
 
+    def become_strangers(self, person: Person) -> None:
+        """A bot's token is the workspace's, whoever installed it: a stranger's is of another workspace."""
+        super().become_strangers(person)
+        self.team = "T9STRANGER"
+
     def auth_test(self, call: Call, family: Family) -> HttpResponse:
         """Whose token: the bot's own user, or the person."""
         is_bot = family.kind == "bot"
         who = {"user_id": "U0KRQLJ9H", "bot_id": "B0KRQLJ9H"} if is_bot else {"user_id": user_id(family.person)}
-        return answer({"ok": True, "team": "Example", "team_id": TEAM, "user": "somebody"} | who)
+        return answer({"ok": True, "team": "Example", "team_id": self.team, "user": "somebody"} | who)
 
     def users_info(self, call: Call, family: Family) -> HttpResponse:
         """A member, looked up; the address needs a scope of its own."""
@@ -155,7 +163,9 @@ class Slack(_Slack):
             profile |= {"image_72": f"{person.avatar}?s=72", "image_192": person.avatar, "image_512": person.avatar}
         if "users:read.email" in family.scopes:
             profile["email"] = person.email
-        user = {"id": user_id(person), "team_id": TEAM, "name": person.login, "real_name": person.name}
+        user = {"id": user_id(person), "team_id": self.team, "name": person.login, "real_name": person.name}
+        if call.query.get("include_locale") == "true":
+            user["locale"] = person.language
         return answer({"ok": True, "user": user | {"profile": profile}})
 
     def expected_profile(self, person: Person) -> dict[str, Any]:
@@ -198,7 +208,11 @@ class SlackSignIn(_Slack):
 
     def claims(self, person: Person) -> dict[str, Any]:
         slack = {"https://slack.com/team_id": TEAM, "https://slack.com/user_id": user_id(person)}
-        return super().claims(person) | slack | {"sub": user_id(person), "picture": person.avatar, "locale": "en-US"}
+        return (
+            super().claims(person)
+            | slack
+            | {"sub": user_id(person), "locale": person.language, "picture": person.avatar}
+        )
 
     def expected_profile(self, person: Person) -> dict[str, Any]:
         return super().expected_profile(person) | {"provider_user_id": f"{TEAM}_{user_id(person)}"}

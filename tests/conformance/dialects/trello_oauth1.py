@@ -35,6 +35,7 @@ class TrelloOAuth1(Vendor):
     """No scopes in the answer, no state, no refresh; a plain-text 401 for what is dead."""
 
     key = record_id = "trello-oauth1"
+    tells_language = True
     authorize_url = f"https://{OAUTH}/OAuthAuthorizeToken"
     token_url = f"https://{OAUTH}/OAuthGetAccessToken"
     scopes = words("read write account")
@@ -127,6 +128,7 @@ class TrelloOAuth1(Vendor):
             "fullName": person.name,
             "email": person.email if "account" in family.scopes else None,
             "avatarUrl": person.avatar and person.avatar.removesuffix(".png"),
+            "prefs": {"locale": person.language},
         }
         return answer({name: made[name] for name in words(call.query["fields"].replace(",", " ")) if name in made})
 

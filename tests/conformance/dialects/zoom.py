@@ -24,6 +24,7 @@ class Zoom(Vendor):
     lifetime = 3599
     refresh_token = "rotated"
     previous = "dead"
+    tells_language = True
 
     def routes(self) -> Any:
         return {
@@ -38,7 +39,7 @@ class Zoom(Vendor):
         """`verified` is a number."""
         person = family.person
         made = {"id": f"KDcuGIm1QgePTO8{person.id}", "email": person.email, "verified": int(person.email_verified)}
-        made |= {"display_name": person.name, "first_name": person.name.split()[0], "language": "en-US"}
+        made |= {"display_name": person.name, "first_name": person.name.split()[0], "language": person.language}
         return answer(made | ({"pic_url": person.avatar} if person.avatar else {}))
 
     def unauthorized(self) -> HttpResponse:

@@ -215,7 +215,7 @@ def _keep_picture(
     avatar = fetch_avatar(provider=provider, tokens=tokens, provider_http=provider_http, most=most, now=event.time)
     if avatar is None:
         return
-    audit = replace(event, action="user.avatar_changed", actor=f"user:{user.sub}", sub=user.sub)
+    audit = replace(event, id=ids.new_id("evt"), action="user.avatar_changed", actor=f"user:{user.sub}", sub=user.sub)
     store = avatars()
     with contextlib.suppress(StoreUnavailable):
         if not same_picture(avatar, store.of_user(user.sub)):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from grantkeeper.errors import StoreUnavailable
 from grantkeeper.model import AuditEvent, Avatar
 from grantkeeper.stores import keys
 from grantkeeper.stores.audit_item import audit_writes
 from grantkeeper.stores.items import Item, from_item, to_item
+from grantkeeper.stores.retrying import TransactionFailed
 from grantkeeper.stores.table import Table, key_item
 
 if TYPE_CHECKING:
@@ -32,7 +34,10 @@ class DynamoAvatars:
     def put_for_user(self, sub: str, avatar: Avatar, *, audit: AuditEvent) -> None:
         """Replace the user's picture, or note that the provider has none."""
         put = self._table.to_put(avatar_item(keys.user_avatar(sub), avatar))
-        self._table.transact([put, *audit_writes(self._audit, audit)])
+        try:
+            self._table.transact([put, *audit_writes(self._audit, audit)])
+        except TransactionFailed:
+            raise StoreUnavailable("The picture could not be stored.") from None
 
     def _read(self, key: keys.Key) -> Avatar | None:
         item = self._table.get(key)
