@@ -391,6 +391,21 @@ def test_f15_and_its_connection_follows_also_when_the_acknowledgement_was_lost(w
     assert world.connections.get("con_1").status == "active"
 
 
+def test_a_connection_stays_dead_while_another_of_its_tokens_is(world: Any) -> None:
+    """The bot's late holder saves; the user's token still needs him. When that answers too, META follows."""
+    connected(world, names=("bot", "user"))
+    for name in ("bot", "user"):
+        current = world.grants.get("con_1", name)
+        world.grants.mark_needs_reauth(current, "rotation_outcome_unknown", now=NOON, audit=event())
+
+    assert world.grants.save(successor(world.grants.get("con_1", "bot"), status="active")).outcome == "saved"
+    assert world.connections.get("con_1").status == "needs_reauth"
+
+    late = successor(world.grants.get("con_1", "user"), status="active", write_id="w_user")
+    assert world.grants.save(late).outcome == "saved"
+    assert world.connections.get("con_1").status == "active"
+
+
 def test_a_rejected_generation_is_noted_while_it_is_current(world: Any) -> None:
     """However often it is reported; a report for an older one is nothing."""
     connected(world)

@@ -162,9 +162,13 @@ class DynamoGrants:
         """
         Tell META that a grant declared dead answered after all: a late holder brought its successor.
 
-        The save itself carries cause and actor into the trail. Best effort: the grant's status is the authority.
+        Not while another of its tokens is dead. The save itself carries cause and actor into the trail. Best effort:
+        the grant's status is the authority.
         """
         with contextlib.suppress(ConditionFailed, StoreUnavailable):
+            grants = self._table.query(keys.connection(saved.connection_id)[0], prefix="GRANT#")
+            if any(_is(grant, "status", {"S": "needs_reauth"}) for grant in grants):
+                return
             self._table.update(
                 keys.connection(saved.connection_id),
                 "SET #status = :active, #updated_at = :now, #list_sk = :order, #write_id = :write_id REMOVE #reason",
