@@ -9,7 +9,7 @@ from grantkeeper.errors import GrantkeeperError, InvalidProviderRecord, Provider
 from grantkeeper.ports import ProviderHttp
 from grantkeeper.providers.catalog import Catalog
 from grantkeeper.providers.record import Provider
-from grantkeeper.providers.validate import check_record
+from grantkeeper.providers.validate import check_record, is_loopback_name
 from grantkeeper.services.complete_record import ENDPOINTS, discover
 
 
@@ -73,11 +73,26 @@ def _redirect(provider: Provider, our_issuer: str | None) -> tuple[str, bool]:
     """Whether the provider takes a redirect URI under our issuer."""
     if our_issuer is None or provider.protocol == "api_key":
         return "", False
-    parts = urlsplit(our_issuer)
+    refused = redirect_refusal(provider, our_issuer)
+    if refused is not None:
+        return refused, True
+    return ("https" if urlsplit(our_issuer).scheme == "https" else "local"), False
+
+
+def redirect_refusal(provider: Provider, our_issuer: str) -> str | None:
+    """
+    Say why the provider would not redirect to us, by its record's rule; None when it would.
+
+    Args:
+        provider: The record.
+        our_issuer: Of the deployment; its callback stands under it.
+    """
+    parts, rule = urlsplit(our_issuer), provider.redirect_uris
+    if provider.protocol == "api_key":
+        return None
     if parts.scheme == "https":
-        return "https", False
-    rule = provider.redirect_uris
+        return None
     accepted = rule.localhost if parts.hostname == "localhost" else rule.loopback_ip
-    if accepted == "allowed":
-        return "local", False
-    return f"{parts.hostname} over http is refused by the provider", True
+    if not is_loopback_name(parts.hostname or ""):
+        return "http is for this machine alone"
+    return None if accepted == "allowed" else f"{parts.hostname} over http is refused by the provider"

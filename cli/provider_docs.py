@@ -119,8 +119,9 @@ def _index(subjects: list[tuple[Provider, Service | None]]) -> str:
         )
     head = "| service | provider | access levels | sign-in |\n| --- | --- | --- | --- |"
     more = (
-        "Another provider is a record of your own: `grantkeeper providers configure my-id --record my.json`, starting"
-        " from any of these by `base`, or from `openid`, which needs an `issuer` and nothing else."
+        "Another provider is a record of your own, starting from any of these by `base`, or from `openid`, which needs"
+        " an `issuer` and nothing else: [overlays.md](overlays.md) has the rules, worked examples, and how a secret"
+        " rotates."
     )
     return f"# Providers\n\n{MARK}\n\n{head}\n" + "\n".join(rows) + f"\n\n{more}\n"
 

@@ -11,12 +11,21 @@ import click
 
 from cli import operator
 from cli.output import show, show_list
+from cli.provider_apply import apply
+from cli.provider_check import check, redirect_refusal
+from cli.registrations import changed, moved_to, with_registration
 from cli.stack import Stack
+from grantkeeper.errors import InvalidProviderRecord
+from grantkeeper.providers.catalog import Catalog
+from grantkeeper.providers.record import Provider
 
 
 @click.group()
 def providers() -> None:
     """Configure and list providers."""
+
+
+providers.add_command(apply)
 
 
 @providers.command("list")
@@ -45,6 +54,7 @@ def list_providers(stack: Stack, *, as_json: bool) -> None:
 @click.option("--client-secret-stdin", is_flag=True, help="Read the secret from standard input instead of asking.")
 @click.option("--record", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="JSON: record fields.")
 @click.option("--issuer", default=None, help="Complete the record from this issuer's discovery document.")
+@click.option("--accept-moved-endpoints", is_flag=True, help="Take endpoints that moved to another host.")
 @click.option("--disable/--enable", "disabled", default=None)
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
@@ -56,22 +66,23 @@ def configure(
     client_secret_stdin: bool,
     record: Path | None,
     issuer: str | None,
+    accept_moved_endpoints: bool,
     disabled: bool | None,
     as_json: bool,
 ) -> None:
     """Add credentials or change the record of a provider; a new credential leaves the old one live."""
-    from grantkeeper.providers.catalog import Catalog
-
     items = stack.wiring.provider_items
     fields = _record_fields(stack, record=record, issuer=issuer)
     overrides = dict(items.overrides())
     if fields:
         overrides[provider_id] = {**overrides.get(provider_id, {}), **fields}
-    provider = Catalog(overrides=overrides, allow_private_addresses=stack.wiring.local).get(provider_id)
+    provider = _sound(stack, provider_id, overrides, record)
+    if not accept_moved_endpoints:
+        _refuse_moved(stack, provider)
 
     registrations: list[dict[str, Any]] | None = None
     if client_id is not None:
-        registrations = _with_registration(
+        registrations = with_registration(
             stack,
             credentials_id=provider.credentials_id,
             client_id=client_id,
@@ -88,13 +99,41 @@ def configure(
         disabled=disabled,
         audit=operator.event("provider.configured", provider=provider_id, details={"fields": ",".join(sorted(fields))}),
     )
-    for name in _sharing(items, provider.credentials_id, provider_id, local=stack.wiring.local):
-        stack.wiring.breakers.forget(name)  # what was refused, and what failed, belongs to the registration before
+    changed(stack, provider)
     shown = {
         "provider": provider_id,
         "redirect_uri": f"{stack.wiring.issuer}/oauth2/callback/{provider_id}",
         "services": [service.id for service in provider.services],
     }
+    refused = redirect_refusal(provider, stack.wiring.issuer)
+    show(
+        shown if refused is None else shown | {"warning": f"The provider will not redirect here: {refused}"},
+        as_json=as_json,
+    )
+
+
+@providers.command("retire")
+@click.argument("provider_id")
+@click.option("--client-id", default=None, help="A whole registration: what was connected with it cannot be refreshed.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def retire(stack: Stack, *, provider_id: str, client_id: str | None, as_json: bool) -> None:
+    """End a rotation: forget the older secrets of every registration, or a registration that nothing uses any more."""
+    items = stack.wiring.provider_items
+    credentials_id = stack.wiring.catalog.get(provider_id).credentials_id
+    live = [dict(entry) for entry in items.registrations().get(credentials_id, ())]
+    if client_id is not None and live and live[0]["client_id"] == client_id:
+        raise click.ClickException("This is the newest registration; add another before it goes.")
+    if client_id is not None and all(entry["client_id"] != client_id for entry in live):
+        raise click.ClickException(f"{credentials_id} has no registration {client_id}.")
+    newest: dict[str, dict[str, Any]] = {}
+    for entry in live:
+        newest.setdefault(entry["client_id"], entry)
+    kept = [entry for entry in newest.values() if entry["client_id"] != client_id]
+    event = operator.event("provider.configured", provider=credentials_id, details={"retired": client_id or "secrets"})
+    items.put(credentials_id, record=None, registrations=kept, disabled=None, audit=event)
+    gone = sorted({str(entry["secret_parameter"]) for entry in live if entry not in kept and entry["secret_parameter"]})
+    shown = {"provider": credentials_id, "live": [entry["client_id"] for entry in kept], "parameters_to_delete": gone}
     show(shown, as_json=as_json)
 
 
@@ -106,8 +145,6 @@ def configure(
 @click.pass_obj
 def check_providers(stack: Stack, *, provider_id: str | None, offline: bool, built_in: bool, as_json: bool) -> None:
     """Verify records: sound, in agreement with the provider's discovery document, and able to redirect to us."""
-    from cli.provider_check import check
-    from grantkeeper.providers.catalog import Catalog
     from grantkeeper.wiring import from_environment
 
     wiring = from_environment({}) if built_in else stack.wiring
@@ -129,12 +166,23 @@ def check_providers(stack: Stack, *, provider_id: str | None, offline: bool, bui
         raise click.exceptions.Exit(1)
 
 
-def _sharing(items: Any, credentials_id: str, provider_id: str, *, local: bool) -> set[str]:
-    """The providers that a change of these credentials concerns: a registration may serve several."""
-    from grantkeeper.providers.catalog import Catalog
+def _sound(stack: Stack, provider_id: str, overrides: dict[str, Any], file: Path | None) -> Provider:
+    """The record as it would be; what is wrong with it is told with the file it comes from."""
+    try:
+        return Catalog(overrides=overrides, allow_private_addresses=stack.wiring.local).get(provider_id)
+    except InvalidProviderRecord as error:
+        where = f"{file}: " if file is not None else ""
+        raise click.ClickException(f"{where}{provider_id}: {error.detail}") from None
 
-    catalog = Catalog(overrides=items.overrides(), allow_private_addresses=local)
-    return {provider_id, *(each.id for each in catalog.all() if each.credentials_id == credentials_id)}
+
+def _refuse_moved(stack: Stack, provider: Provider) -> None:
+    """C-86: endpoints are pinned; whoever took a discovery document over does not move them by our next look."""
+    try:
+        moved = moved_to(stack, provider)
+    except InvalidProviderRecord:
+        return
+    for name, (old, new) in moved.items():
+        raise click.ClickException(f"{name} moves from {old} to {new}. --accept-moved-endpoints takes it.")
 
 
 def _record_fields(stack: Stack, *, record: Path | None, issuer: str | None) -> dict[str, Any]:
@@ -146,23 +194,13 @@ def _record_fields(stack: Stack, *, record: Path | None, issuer: str | None) -> 
         fields |= discover(issuer, stack.wiring.provider_http)
     if record is not None:
         try:
-            fields |= json.loads(record.read_text())
+            content = json.loads(record.read_text())
         except ValueError:
             raise click.ClickException(f"{record} is not JSON.") from None
+        if not isinstance(content, dict):
+            raise click.ClickException(f"{record}: The fields of a record are expected.")
+        fields |= content
     return fields
-
-
-def _with_registration(stack: Stack, *, credentials_id: str, client_id: str, secret: str) -> list[dict[str, Any]]:
-    """The newest registration first; those before it stay live, so that a secret rotates without an outage."""
-    prefix = stack.environment()["PARAMETER_PREFIX"].rstrip("/")
-    parameter = f"{prefix}/providers/{credentials_id}/{operator.now()}"
-    if secret:
-        stack.wiring.secrets.put(parameter, secret)
-    entry = {"client_id": client_id, "secret_parameter": parameter if secret else None, "state": "active"}
-    before = [
-        dict(old) | {"state": "retiring"} for old in stack.wiring.provider_items.registrations().get(credentials_id, ())
-    ]
-    return [entry, *before]
 
 
 def _secret(*, from_stdin: bool) -> str:

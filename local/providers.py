@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from cli.overlays import Overlay, OverlayError, checked, read_overlays
+from cli.provider_check import redirect_refusal
+from grantkeeper.errors import GrantkeeperError
+from grantkeeper.providers.catalog import Catalog
 from local.aws import environment
 from local.children import Children, LocalRunError, is_free
 
@@ -73,26 +75,45 @@ def overlays(file: Path | None) -> list[Registration]:
     Read every file in `local/providers.d`, then `file`: JSON or YAML, provider id → record fields and `credentials`.
 
     Raises:
-        LocalRunError: A file cannot be read or has another shape.
+        LocalRunError: A file cannot be read or has another shape; or a record is not sound, as far as can be told
+            without asking its issuer.
     """
-    files = sorted(path for path in OVERLAYS.glob("*") if path.suffix in (".json", ".yaml", ".yml"))
-    return [registration for path in [*files, *([file] if file else [])] for registration in _read(path)]
-
-
-def _read(path: Path) -> list[Registration]:
+    found: dict[str, Overlay] = {}
     try:
-        content = yaml.safe_load(path.read_text())  # JSON is YAML
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise LocalRunError(f"The provider file {path} cannot be read: {error}") from None
-    if not isinstance(content, dict) or not all(isinstance(entry, dict) for entry in content.values()):
-        raise LocalRunError(f"The provider file {path} must map provider ids to record fields.")
+        for path in [OVERLAYS, *([file] if file else [])]:
+            found |= {overlay.provider_id: overlay for overlay in read_overlays(path)}
+        return [_registration(overlay) for overlay in found.values()]
+    except OverlayError as error:
+        raise LocalRunError(str(error)) from None
 
-    registrations = []
-    for provider_id, entry in content.items():
-        credentials = entry.get("credentials")
-        if not isinstance(credentials, dict) or not isinstance(credentials.get("client_id"), str):
-            raise LocalRunError(f"In {path}, {provider_id} needs `credentials: {{client_id: …, client_secret: …}}`.")
-        record = {name: value for name, value in entry.items() if name != "credentials"}
-        secret = credentials.get("client_secret")
-        registrations.append(Registration(str(provider_id), record, credentials["client_id"], secret))
-    return registrations
+
+def _registration(overlay: Overlay) -> Registration:
+    if overlay.client_id is None:
+        raise overlay.error("credentials: {client_id: …, client_secret: …} is missing.")
+    issuer, endpoint = overlay.record.get("issuer"), overlay.record.get("token_endpoint")
+    if issuer is None or endpoint is not None:  # else its issuer is asked when everything runs
+        checked(overlay, http=None, overrides={}, allow_private_addresses=True)
+    return Registration(overlay.provider_id, overlay.record, overlay.client_id, overlay.client_secret)
+
+
+def refusals(registrations: list[Registration], *, issuer: str) -> list[str]:
+    """
+    Say which providers will not redirect to us here, one sentence each: better now than on their error page.
+
+    Args:
+        registrations: Whose records are as they were read; one that its issuer has yet to complete says nothing.
+        issuer: Our own, as browsers reach it.
+    """
+    found = []
+    for each in registrations:
+        try:
+            records = {each.provider_id: each.record} if each.record else {}
+            provider = Catalog(records, allow_private_addresses=True).get(each.provider_id)
+        except GrantkeeperError:
+            continue
+        refused = redirect_refusal(provider, issuer)
+        if refused is not None:
+            found.append(
+                f"{provider.display_name} will not redirect to {issuer}/oauth2/callback/{provider.id}: {refused}."
+            )
+    return found

@@ -79,6 +79,8 @@ def _run(options: argparse.Namespace, stack: ExitStack) -> None:
     children = Children(logs)
     stack.callback(_stop_children, children)
     public_url = f"http://localhost:{edge.port}"
+    for sentence in providers.refusals(overlays, issuer=public_url):
+        console.print(f"  {sentence}", soft_wrap=True, markup=False)
 
     with _step("Start the AWS emulator"):
         url = aws.start(children, port=options.ministack_port or free_port(4566))

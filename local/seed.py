@@ -81,25 +81,23 @@ def make_keys(lambda_client: Any, sweeper: str) -> None:
 def _register(parts: wiring.Wiring, registration: Registration, *, prefix: str, now: int) -> None:
     try:
         record = _completed(parts, registration.record)
-        Catalog({registration.provider_id: record} if record else {}, allow_private_addresses=True).get(
-            registration.provider_id
-        )
+        catalog = Catalog({registration.provider_id: record} if record else {}, allow_private_addresses=True)
+        credentials_id = catalog.get(registration.provider_id).credentials_id  # another's, where they are shared
     except GrantkeeperError as error:
-        raise LocalRunError(f"The provider {registration.provider_id} cannot be registered: {error}") from None
+        raise LocalRunError(f"The provider {registration.provider_id} cannot be registered: {error.detail}") from None
     entry: dict[str, Any] = {"client_id": registration.client_id, "state": "active"}
     if registration.client_secret is not None:
-        parameter = (
-            f"{prefix.rstrip('/')}/providers/{registration.provider_id}/{ids.digest(registration.client_id)[:16]}"
-        )
+        parameter = f"{prefix.rstrip('/')}/providers/{credentials_id}/{ids.digest(registration.client_id)[:16]}"
         parts.secrets.put(parameter, registration.client_secret)
         entry["secret_parameter"] = parameter
-    parts.provider_items.put(
-        registration.provider_id,
-        record=record or None,
-        registrations=[entry],
-        disabled=False,
-        audit=_event("provider.registered", now=now, provider=registration.provider_id),
-    )
+    for provider_id in dict.fromkeys((credentials_id, registration.provider_id)):
+        parts.provider_items.put(
+            provider_id,
+            record=(record or None) if provider_id == registration.provider_id else None,
+            registrations=[entry] if provider_id == credentials_id else None,
+            disabled=False,
+            audit=_event("provider.registered", now=now, provider=provider_id),
+        )
 
 
 def _completed(parts: wiring.Wiring, record: Mapping[str, Any]) -> Mapping[str, Any]:

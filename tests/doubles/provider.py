@@ -82,6 +82,7 @@ class FakeProvider:
         self.host = urlsplit(issuer).netloc
         self.client_id = "our-client"
         self.client_secret = "our secret:%+"
+        self.more_registrations: set[tuple[str, str]] = set()  # (client_id, secret), while one of ours rotates
         self.key = _SHARED_KEY
         self.published_keys: list[RSAKey] = [self.key]
         self.alg = "RS256"
@@ -162,7 +163,7 @@ class FakeProvider:
         asked = {name: values[0] for name, values in parse_qs(split.query, strict_parsing=True).items()}
         assert all(len(values) == 1 for values in parse_qs(split.query).values()), "a parameter is repeated"
         assert asked["response_type"] == "code"
-        assert asked["client_id"] == self.client_id
+        assert asked["client_id"] in {self.client_id, *(name for name, _ in self.more_registrations)}
         if "code_challenge" in asked:
             assert asked["code_challenge_method"] == "S256"
 
@@ -269,7 +270,8 @@ class FakeProvider:
             client_id, secret = unquote_plus(identifier), unquote_plus(secret)
         else:
             client_id, secret = form.get("client_id", ""), form.get("client_secret", "")
-        return client_id if (client_id, secret) == (self.client_id, self.client_secret) else None
+        known = {(self.client_id, self.client_secret), *self.more_registrations}
+        return client_id if (client_id, secret) in known else None
 
     def _redeem_code(self, form: Mapping[str, str], client_id: str) -> HttpResponse:
         code = self._codes.get(form.get("code", ""))
@@ -314,15 +316,19 @@ class FakeProvider:
             family.rotated_at = self.now
             body["refresh_token"] = family.refresh_tokens[-1]
         if self.issues_id_tokens and "openid" in family.scope.split():
-            body["id_token"] = self.id_token(family.account, nonce=nonce, access_token=access_token)
+            body["id_token"] = self.id_token(
+                family.account, nonce=nonce, access_token=access_token, audience=family.client_id
+            )
         return body | self.extra_token_fields
 
-    def id_token(self, account: Account, *, nonce: str | None, access_token: str | None = None) -> str:
+    def id_token(
+        self, account: Account, *, nonce: str | None, access_token: str | None = None, audience: str | None = None
+    ) -> str:
         """An ID token for the product, with `id_token_overrides` applied."""
         claims: dict[str, Any] = {
             "iss": self.issuer,
             "sub": account.subject,
-            "aud": self.client_id,
+            "aud": audience or self.client_id,
             "iat": self.now,
             "exp": self.now + 3600,
             **account.claims,
