@@ -4,8 +4,8 @@ Make this machine ready for `make run` or `make test`, with whatever Python 3.9 
     python3 local/bootstrap.py run|test
 
 Everything goes below the repository (.venv, .local, tests/node/node_modules);
-only Java and Chromium come from the system, by apt-get when we are root on
-Debian. A step whose stamp still fits is skipped, so the second time is instant.
+only Java, Chromium and spin come from the system, by apt-get when we are root
+on Debian. A step whose stamp still fits is skipped, so the second time is instant.
 Plain standard library: it runs before anything is installed.
 """
 
@@ -43,7 +43,7 @@ def main(purpose: str) -> int:
         environment(find_uv())
         command()
         if purpose == "test":
-            for step in (java, chromium, node_packages):
+            for step in (java, chromium, spin, node_packages):
                 optional(step)
     except Missing as problem:
         print(f"  ✗ {problem}", file=sys.stderr)
@@ -153,6 +153,17 @@ def chromium() -> None:
     """A Chromium that runs headless, for the tests in a browser."""
     if not any(shutil.which(name) for name in CHROMIUM):
         apt("chromium", sentence="Chromium is missing: the tests in a browser need it.")
+
+
+def spin() -> None:
+    """The model checker, and a C compiler for the verifiers that it writes."""
+    if shutil.which("spin") is None or not any(shutil.which(name) for name in ("cc", "gcc", "clang")):
+        apt(
+            "spin",
+            "gcc",
+            "libc6-dev",
+            sentence="spin or a C compiler is missing: the model of the refresh protocol needs both.",
+        )
 
 
 def apt(*packages: str, sentence: str) -> None:
