@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cli.redrive import Outcome, Queue
 
 NAMES = ("work", "rescue")
+MOST_LOOKED_AT = 10_000
 
 
 @click.group("queues")
@@ -70,6 +71,26 @@ def redrive_dead_letters(stack: Stack, *, names: tuple[str, ...], limit: int, dr
         click.echo(f"{queue.name}: {outcome.moved} {'would go' if dry_run else 'sent'} back, {len(outcome.kept)} kept.")
         for message_id, why in outcome.kept:
             click.echo(f"  kept {message_id}: {why}")
+
+
+@queues.command("drop")
+@click.argument("name", type=click.Choice(NAMES))
+@click.argument("message_ids", nargs=-1, required=True)
+@click.confirmation_option(prompt="Delete these dead letters for good?")
+@click.pass_obj
+def drop_dead_letters(stack: Stack, *, name: str, message_ids: tuple[str, ...]) -> None:
+    """
+    Delete dead letters that `redrive` keeps, by the ids it tells.
+
+    What can be read is not deleted: send it back instead.
+    """
+    from cli.redrive import drop
+
+    (queue,) = (queue for queue in _queues(stack) if queue.name == name)
+    dropped = drop(stack.wiring.aws.sqs, queue, message_ids, limit=MOST_LOOKED_AT)
+    click.echo(f"{name}: {len(dropped)} deleted.")
+    if left := sorted(set(message_ids) - set(dropped)):
+        raise click.ClickException(f"Not deleted, since not there or good to be sent back: {' '.join(left)}")
 
 
 def _queues(stack: Stack) -> list[Queue]:

@@ -1,5 +1,5 @@
 """
-Dead letters, back to the queue they fell out of, one by one.
+Dead letters, one by one: back to the queue they fell out of, or away.
 
 SQS's own StartMessageMoveTask moves all or nothing: it cannot leave behind what nobody can read, takes no limit, tries
 nothing dry, and is not made for dead letters that never were in a queue, as parked records and lost ticks. So each
@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,27 +93,38 @@ def redrive(
         StoreUnavailable: SQS refuses; what was not sent is still among the dead letters.
     """
     outcome = Outcome()
-    in_hand: dict[str, Any] = {}  # message id → receipt of what stays, for now
-    try:
+    with _in_hand(sqs, queue) as in_hand:
         for message in _each(sqs, queue.dead_letters_url, limit=limit, in_hand=in_hand):
-            try:
-                parameters = queue.parameters(message["Body"])
-            except BadRequest:
+            parameters = _readable(queue, message["Body"])
+            if parameters is None:
                 outcome.kept.append((message["MessageId"], why_kept(message["Body"])))
             else:
                 if not dry_run:
                     call(sqs.send_message, QueueUrl=queue.url, MessageBody=message["Body"], **parameters)
-                    call(sqs.delete_message, QueueUrl=queue.dead_letters_url, ReceiptHandle=message["ReceiptHandle"])
-                    del in_hand[message["MessageId"]]
+                    _delete(sqs, queue, message, in_hand=in_hand)
                 outcome.moved += 1
             if progress is not None and (outcome.moved + len(outcome.kept)) % AT_ONCE == 0:
                 progress(outcome)
-    finally:
-        with contextlib.suppress(StoreUnavailable):  # they come back by themselves when their time is over
-            for receipt in in_hand.values():
-                back = {"QueueUrl": queue.dead_letters_url, "ReceiptHandle": receipt, "VisibilityTimeout": 0}
-                call(sqs.change_message_visibility, **back)
     return outcome
+
+
+def drop(sqs: Any, queue: Queue, message_ids: Collection[str], *, limit: int) -> list[str]:
+    """
+    Delete dead letters that no queue takes back, by their ids; returns those deleted.
+
+    What can be read is never deleted: it can be sent back, and a parked answer is a grant.
+
+    Raises:
+        StoreUnavailable: SQS refuses.
+    """
+    dropped: list[str] = []
+    with _in_hand(sqs, queue) as in_hand:
+        for message in _each(sqs, queue.dead_letters_url, limit=limit, in_hand=in_hand):
+            if message["MessageId"] not in message_ids or _readable(queue, message["Body"]) is not None:
+                continue
+            _delete(sqs, queue, message, in_hand=in_hand)
+            dropped.append(message["MessageId"])
+    return dropped
 
 
 def why_kept(body: str) -> str:
@@ -135,7 +146,37 @@ def why_kept(body: str) -> str:
     return "It cannot be read."
 
 
-def _each(sqs: Any, url: str, *, limit: int, in_hand: dict[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _readable(queue: Queue, body: str) -> Mapping[str, Any] | None:
+    """How a body is sent to the queue again; None for what is none of its messages."""
+    try:
+        return queue.parameters(body)
+    except BadRequest:
+        return None
+
+
+def _delete(sqs: Any, queue: Queue, message: Mapping[str, Any], *, in_hand: dict[str, str]) -> None:
+    call(sqs.delete_message, QueueUrl=queue.dead_letters_url, ReceiptHandle=message["ReceiptHandle"])
+    in_hand[message["MessageId"]] = ""
+
+
+@contextlib.contextmanager
+def _in_hand(sqs: Any, queue: Queue) -> Iterator[dict[str, str]]:
+    """Message id → receipt, empty once deleted; the rest is given back at the end, so that the alarm sees it."""
+    in_hand: dict[str, str] = {}
+    try:
+        yield in_hand
+    finally:
+        with contextlib.suppress(StoreUnavailable):  # they come back by themselves when their time is over
+            for receipt in filter(None, in_hand.values()):
+                call(
+                    sqs.change_message_visibility,
+                    QueueUrl=queue.dead_letters_url,
+                    ReceiptHandle=receipt,
+                    VisibilityTimeout=0,
+                )
+
+
+def _each(sqs: Any, url: str, *, limit: int, in_hand: dict[str, str]) -> Iterator[Mapping[str, Any]]:
     """Every message once, noted as in hand before it is told; ends when a receive brings nothing new."""
     seen = 0
     while seen < limit:

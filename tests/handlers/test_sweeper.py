@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from grantkeeper.errors import StoreUnavailable
+from grantkeeper.stores.keys import shard_of
 from tests.doubles.refresh_world import STRICT, RefreshWorld
 from tests.support.functions import Function
 
@@ -65,6 +66,25 @@ def test_a_tick_with_nothing_to_do_reports_zero(function, capsys):
     function.module.handler(TICK, CONTEXT)
 
     assert metrics(capsys)["OldestDueAge"] == [0]
+
+
+def test_a_shard_that_was_not_read_leaves_the_oldest_due_untold(world, function, capsys):
+    """Missing data is an alarm: a low figure might not be true. What the others hold is queued."""
+    world.pass_time(3600)
+    shard = {"S": str((due_shard_of(world) + 1) % 4)}
+    world.aws.dynamodb.faults.throttle(
+        "query", times=12, when=lambda request: request["ExpressionAttributeValues"].get(":shard") == shard
+    )
+
+    function.module.handler(TICK, CONTEXT)
+
+    reported = metrics(capsys)
+    assert "OldestDueAge" not in reported
+    assert reported["Queued"] == [1]
+
+
+def due_shard_of(world):
+    return shard_of(world.connection_id, 4)
 
 
 def test_d14_the_same_tick_twice_changes_nothing_more(world, function):

@@ -201,6 +201,25 @@ def test_progress_is_told(wiring):
     assert told == [10, 20, 30]
 
 
+def test_what_is_kept_can_be_deleted_by_its_id_and_nothing_else(run, wiring):
+    """So that the alarm falls silent; a letter that could be sent back is refused, and so is a stranger."""
+    dead(wiring, POISON, work(), "[1]")
+    kept = {each["message_id"] for each in json.loads(run("redrive", "work", "--dry-run", "--json").stdout)["kept"]}
+    url = wiring.env["DEAD_LETTER_QUEUE_URL"]
+    good = next(m.id for m in wiring.aws.sqs._queues[url] if m.id not in kept)
+    one = min(kept)
+
+    answer = run("drop", "work", one, good, "nobody", "--yes")
+
+    assert "work: 1 deleted." in answer.stdout
+    assert answer.exit_code == 1
+    assert good in answer.stderr
+    assert "nobody" in answer.stderr
+    assert [m.id for m in wiring.aws.sqs._queues[url]] == sorted({*kept, good} - {one})
+    assert json.loads(run("list", "--json").stdout)[0]["dead_letters"] == 2
+    assert run("drop", "work", good).exit_code == 1  # not confirmed
+
+
 def test_the_list_tells_depths_and_age(run, wiring):
     """In a table for people, in JSON for scripts; looking changes nothing."""
     wiring.aws.sqs.send_message(QueueUrl=wiring.env["WORK_QUEUE_URL"], MessageBody=work())
