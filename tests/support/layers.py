@@ -16,10 +16,16 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 COVERAGE = ("--cov", "--cov-report=", "--cov-append")
 LAYERS = {
-    "logic, stores and handlers": ("-n", "logical", "--dist", "loadgroup", "-m", "not stack and not browser"),
+    "logic, stores and handlers": (
+        *("-n", "logical", "--dist", "loadgroup"),
+        *("-m", "not stack and not browser and not simulation"),
+    ),
+    # Spreads over the processors by itself.
+    "interleavings of the refresh, simulated": ("-m", "simulation", "tests/simulation"),
     # Few at a time, for they share one stack; but some wait for a minute to pass.
     "the deployed stack and the browser": ("-n", "2", "--dist", "loadgroup", "-m", "stack or browser"),
 }
+UNCOVERED = frozenset({"interleavings of the refresh, simulated"})  # at a tenth of the speed they would show no more
 NO_TESTS = 5
 
 
@@ -29,7 +35,7 @@ def main() -> int:
     for name, options in LAYERS.items():
         begun = time.monotonic()
         print(f"\n── {name} ──", flush=True)
-        command = [sys.executable, "-m", "pytest", "-q", *options, *COVERAGE]
+        command = [sys.executable, "-m", "pytest", "-q", *options, *(() if name in UNCOVERED else COVERAGE)]
         code = subprocess.run(command, cwd=ROOT, env=os.environ, check=False).returncode
         if code not in (0, NO_TESTS):
             return code
