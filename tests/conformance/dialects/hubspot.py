@@ -35,6 +35,15 @@ class HubSpot(Vendor):
     lifetime = 1800
     refresh_token = "echoed"
     access_outlives = True
+    has_product = True  # the portal has what an optional scope is for
+
+    def consent(self, url: str, **answered: Any) -> dict[str, str]:
+        """What is optional is granted where the portal has the product, and left out silently elsewhere."""
+        back = super().consent(url, **answered)
+        if self.has_product and "code" in back:
+            trip = self._trips[back["code"]]
+            trip.scopes.extend(trip.asked.get("optional_scope", "").split())
+        return back
 
     def routes(self) -> Any:
         return {

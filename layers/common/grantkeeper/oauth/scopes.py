@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from grantkeeper.providers.record import Provider, ScopeRule
@@ -29,6 +29,8 @@ def normalise_scopes(provider: Provider, value: Any, requested: Sequence[str]) -
         return tuple(dict.fromkeys(requested)) if rule.omitted_means == "requested" else ()
 
     asked = {_fold(rule, _strip(rule, name)): name for name in reversed(requested)}
+    for name, bare in _without_prefix(provider, requested):
+        asked.setdefault(_fold(rule, _strip(rule, bare)), name)
     granted: dict[str, None] = {}
     for name in _split(rule, value):
         plain = _strip(rule, rule.aliases.get(name, name))
@@ -59,6 +61,17 @@ def scope_parameters(provider: Provider, scopes: Sequence[str]) -> dict[str, str
             separators[name] = rule.separator if extra.separator is None else extra.separator
         named.setdefault(name, []).append(scope if extra is None else scope.removeprefix(extra.prefix))
     return {name: separators[name].join(values) for name, values in named.items()}
+
+
+def _without_prefix(provider: Provider, requested: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """
+    Requested scopes of a second parameter for the same token, as the answer spells them: HubSpot's `optional_scope`.
+
+    A prefix that a token carries in its own answer (Slack's user token) is put before its scopes there.
+    """
+    told = {path.scope_prefix for path in provider.token_response.tokens}
+    for prefix in (extra.prefix for extra in provider.scope.extra if extra.prefix not in told):
+        yield from ((name, name.removeprefix(prefix)) for name in requested if name.startswith(prefix))
 
 
 def _split(rule: ScopeRule, value: Any) -> list[str]:
