@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -12,6 +16,7 @@ import pytest
 from tests.e2e.browser import Browser, query_of, relying_party
 from tests.support.stack import ROTATING, Stack
 
+ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
 
 
@@ -71,6 +76,23 @@ def walk_through(stack: Stack) -> Callable[[Browser, str, str], dict[str, str]]:
         back = browser.open(connect_url, until=stack.connect_redirect_uri, login=login)
         assert isinstance(back, str), (back.status_code, back.text[:2000])
         return query_of(back)
+
+    return run
+
+
+@pytest.fixture
+def grantkeeper(stack: Stack) -> Callable[..., str]:
+    """Run the operator's command as a person would, with no AWS credentials but those of the local run."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    env = kept | {"GRANTKEEPER_LOCAL_STACK": str(Path(stack.facts["state_dir"]) / "stack.json")}
+
+    def run(*arguments: str, given: str = "") -> str:
+        command = [sys.executable, "-m", "cli", "--local", *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env=env, input=given, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     return run
 

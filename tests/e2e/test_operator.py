@@ -3,35 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import eventually
 
-ROOT = Path(__file__).parents[2]
-
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture
-def grantkeeper(stack):
-    """Run it as a person would, with no AWS credentials but those of the local run."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    env = kept | {"GRANTKEEPER_LOCAL_STACK": str(Path(stack.facts["state_dir"]) / "stack.json")}
-
-    def run(*arguments, given=""):
-        command = [sys.executable, "-m", "cli", "--local", *arguments]
-        done = subprocess.run(
-            command, cwd=ROOT, env=env, input=given, capture_output=True, text=True, timeout=60, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    return run
 
 
 def test_a_key_made_by_the_operator_opens_what_its_scopes_say(grantkeeper, api):
