@@ -61,8 +61,28 @@ provider.on('grant.success', (ctx) => {
   issued.push({ sent: { code, code_verifier, refresh_token }, answer: ctx.body })
 })
 
+// A grant as a finished consent leaves it, for tests that begin with one.
+async function granted(sub) {
+  const client = await provider.Client.find('grantkeeper')
+  const grant = new provider.Grant({ accountId: sub, clientId: client.clientId })
+  const scope = 'openid offline_access'
+  grant.addOIDCScope(scope)
+  const common = { accountId: sub, client, grantId: await grant.save(), gty: 'authorization_code', scope }
+  const access = await new provider.AccessToken({ ...common, expiresWithSession: false }).save()
+  const refresh = await new provider.RefreshToken({ ...common, expiresWithSession: false }).save()
+  return { access_token: access, refresh_token: refresh, token_type: 'Bearer', expires_in: seconds, scope }
+}
+
+// Whether a refresh token would be honoured now.
+async function alive(value) {
+  const token = await provider.RefreshToken.find(value)
+  return Boolean(token && !token.consumed && (await provider.Grant.find(token.grantId)))
+}
+
 provider.use(async (ctx, next) => {
   if (ctx.path === '/test/counts') ctx.body = counts
+  else if (ctx.path === '/test/grant') ctx.body = await granted(String(ctx.query.sub))
+  else if (ctx.path === '/test/alive') ctx.body = { alive: await alive(String(ctx.query.token)) }
   else if (ctx.path === '/test/issued') ctx.body = issued.slice(Number(ctx.query.since ?? 0))
   else await next()
 })

@@ -18,14 +18,24 @@ COVERAGE = ("--cov", "--cov-report=", "--cov-append")
 LAYERS = {
     "logic, stores and handlers": (
         *("-n", "logical", "--dist", "loadgroup"),
-        *("-m", "not stack and not browser and not simulation"),
+        *("-m", "not stack and not browser and not simulation and not chaos"),
     ),
     # Spreads over the processors by itself.
     "interleavings of the refresh, simulated": ("-m", "simulation", "tests/simulation"),
+    # A lane for each: its own tables, queues and processes, which die on purpose.
+    "processes that are killed, stopped and cut off": (
+        *("-n", "3", "--dist", "loadgroup"),
+        *("-m", "chaos", "tests/chaos"),
+    ),
     # Few at a time, for they share one stack; but some wait for a minute to pass.
     "the deployed stack and the browser": ("-n", "2", "--dist", "loadgroup", "-m", "stack or browser"),
 }
-UNCOVERED = frozenset({"interleavings of the refresh, simulated"})  # at a tenth of the speed they would show no more
+UNCOVERED = frozenset(
+    {
+        "interleavings of the refresh, simulated",  # at a tenth of the speed they would show no more
+        "processes that are killed, stopped and cut off",  # the code under test runs in other processes
+    }
+)
 NO_TESTS = 5
 
 

@@ -1,0 +1,26 @@
+"""Processes die, sleep and are cut off at every named point, and no grant is lost outside the excused instant."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chaos.matrix import Scenario, scenarios
+from tests.chaos.scene import Scene
+
+pytestmark = pytest.mark.chaos
+
+
+@pytest.mark.parametrize("scenario", scenarios(), ids=lambda scenario: scenario.id)
+def test_scenario(scenario: Scenario, lane, record_property) -> None:
+    """The plan, then two sweeps, then the invariants, from outside."""
+    facts = {"fault": scenario.fault, "action": scenario.action.partition(":")[0], "provider": scenario.profile}
+    scene = Scene.open(lane, scenario.profile)
+    scene.excused = scenario.excused
+    scenario.plan(scene)
+    if scenario.revoked:
+        scene.heal_revoked()
+        scene.verify_revoked()
+    else:
+        scene.heal()
+        scene.verify()
+    record_property("chaos", facts | {"lost": scene.lost, "sweeps": scene.sweeps})
