@@ -1,38 +1,33 @@
-"""Connect sessions; a user's connections: list, read, disconnect; API-key credentials; his own audit trail."""
+"""Connect sessions; a user's connections: list, read, disconnect; API-key credentials."""
 
 from __future__ import annotations
 
-import functools
 import os
 import time
-from collections.abc import Callable
 
 from aws_lambda_powertools import Logger
 
 from grantkeeper import wiring
+from grantkeeper.edge.browser_routes import BrowserRoutes
 from grantkeeper.edge.bugs import report_bugs
 from grantkeeper.edge.connection_views import (
-    audit_view,
     connection_view,
     disconnected_view,
     listed_view,
     opened_view,
     status_view,
 )
-from grantkeeper.edge.cors import allow_registered_origin, preflight
-from grantkeeper.edge.cursors import Cursors
-from grantkeeper.edge.http import App, Handler, Request, Response, json_response, problem
-from grantkeeper.edge.operations import PERSON, Access, Operation
+from grantkeeper.edge.cursors import Cursors, page_limit
+from grantkeeper.edge.http import App, Request, Response, json_response
+from grantkeeper.edge.operations import Access, Operation
 from grantkeeper.edge.pictures import picture_response
 from grantkeeper.edge.principals import permitted
-from grantkeeper.errors import BadRequest, Forbidden, GrantkeeperError, TooManyRequests
+from grantkeeper.errors import TooManyRequests
 from grantkeeper.model import Principal
 from grantkeeper.services.add_api_key import NewApiKey, add_api_key
 from grantkeeper.services.confirm_connection import Confirmation, confirm_connection
 from grantkeeper.services.disconnect import disconnect
 from grantkeeper.services.list_connections import (
-    DEFAULT_LIMIT,
-    MAX_LIMIT,
     connection_stats,
     list_connections,
     service_statuses,
@@ -49,24 +44,7 @@ logger = Logger()
 app = App(on_error=report_bugs(logger))
 app_wiring = wiring.from_environment(os.environ)
 app_wiring.warm_up("api_keys", "clients", "connections", "connect_sessions", "users", "key_set", "provider_items")
-
-
-def browser_route(route_key: str, operation: Operation) -> Callable[[Handler], Handler]:
-    """Register a route whose answers, errors among them, the pages of registered origins may read."""
-
-    def register(answer: Handler) -> Handler:
-        @app.route(route_key, operation=operation)
-        @functools.wraps(answer)
-        def with_cors(request: Request) -> Response:
-            try:
-                response = answer(request)
-            except GrantkeeperError as error:
-                response = problem(error, request)
-            return allow_registered_origin(response, request, clients=app_wiring.clients)
-
-        return with_cors
-
-    return register
+browser_route = BrowserRoutes(app, lambda: app_wiring.clients)
 
 
 @browser_route(
@@ -157,7 +135,7 @@ def get_connections(request: Request) -> Response:
         connections=app_wiring.connections,
         service=service,
         status=status,
-        limit=_limit(request),
+        limit=page_limit(request),
         after=_cursors().read(request.one("cursor"), principal=principal, query=query),
     )
     cursor = page.next_position and _cursors().issue(page.next_position, principal=principal, query=query)
@@ -201,16 +179,6 @@ def get_connection_avatar(request: Request) -> Response:
     return picture_response(app_wiring.avatars.of_connection(connection.id), request)
 
 
-@browser_route(
-    "GET /v1/profile/avatar",
-    Operation(media="image/*", conditional=True, access=Access("profile", PERSON, owned=True), errors=(404,)),
-)
-def get_profile_avatar(request: Request) -> Response:
-    """The caller's own picture, where the provider he signs in with shows it to a token's bearer only."""
-    principal = _principal(request)
-    return picture_response(app_wiring.avatars.of_user(principal.sub or ""), request)
-
-
 @browser_route("DELETE /v1/connections/{id}", Operation("Disconnected", access=WRITE))
 def delete_connection(request: Request) -> Response:
     """Disconnect."""
@@ -228,52 +196,6 @@ def delete_connection(request: Request) -> Response:
     return json_response(disconnected_view(disconnected))
 
 
-@browser_route(
-    "GET /v1/audit",
-    Operation("AuditList", query=("limit", "cursor"), access=Access("connections:read", PERSON, owned=True)),
-)
-def get_audit(request: Request) -> Response:
-    """The caller's own trail, newest first."""
-    principal = _principal(request)
-    if principal.kind != "user" or principal.sub is None:
-        raise Forbidden("The own audit trail is read by its user.")
-    before = _cursors().read(request.one("cursor"), principal=principal, query=("audit",))
-    events, position = app_wiring.audit.for_user(principal.sub, limit=_limit(request), before=before)
-    cursor = position and _cursors().issue(position, principal=principal, query=("audit",))
-    return json_response({"events": [audit_view(e, sub=principal.sub) for e in events], "cursor": cursor})
-
-
-@app.route("OPTIONS /v1/connect-sessions", "OPTIONS /v1/connect-sessions/{id}/complete")
-def preflight_post(request: Request) -> Response:
-    """Preflight of a JSON post."""
-    return preflight(request, clients=app_wiring.clients, methods=("POST",))
-
-
-@app.route("OPTIONS /v1/connections")
-def preflight_connections(request: Request) -> Response:
-    """Preflight of the list."""
-    return preflight(request, clients=app_wiring.clients, methods=("GET", "POST"))
-
-
-@app.route("OPTIONS /v1/connections/{id}")
-def preflight_connection(request: Request) -> Response:
-    """Preflight of one connection."""
-    return preflight(request, clients=app_wiring.clients, methods=("GET", "DELETE"))
-
-
-@app.route("OPTIONS /v1/connections/{id}/avatar", "OPTIONS /v1/profile/avatar")
-def preflight_avatar(request: Request) -> Response:
-    """Preflight of a read that may be conditional."""
-    headers = ("authorization", "content-type", "if-none-match")
-    return preflight(request, clients=app_wiring.clients, methods=("GET",), headers=headers)
-
-
-@app.route("OPTIONS /v1/status", "OPTIONS /v1/connections/stats", "OPTIONS /v1/audit")
-def preflight_get(request: Request) -> Response:
-    """Preflight of a read."""
-    return preflight(request, clients=app_wiring.clients, methods=("GET",))
-
-
 def _principal(request: Request) -> Principal:
     return permitted(request, app.access(request), ports=app_wiring, now=_now())
 
@@ -286,15 +208,6 @@ def _person(request: Request, principal: Principal) -> str | None:
         sessions=app_wiring.sessions,
         connections=app_wiring.connections,
     )
-
-
-def _limit(request: Request) -> int:
-    text = request.one("limit")
-    if text is None:
-        return DEFAULT_LIMIT
-    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= MAX_LIMIT:
-        raise BadRequest("limit is 1 to 100.", parameter="limit")
-    return int(text)
 
 
 def _limit_opening(principal: Principal) -> None:

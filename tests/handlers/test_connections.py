@@ -2,120 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import importlib.util
 import json
-import os
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 
-from grantkeeper.api_key_format import new_api_key
-from grantkeeper.model import ApiKey, Avatar, Session
-from tests.doubles.aws import ENVIRONMENT
-from tests.doubles.connect_world import BACK, KEY_SERVICE, SERVICE, ConnectWorld
-from tests.doubles.deployment import deployment
+from grantkeeper.model import Avatar
+from tests.doubles.api import EVENT, Answer, api_of
+from tests.doubles.connect_world import BACK, KEY_SERVICE, SERVICE
 from tests.doubles.provider import NOON, Account
 
-ROOT = Path(__file__).parents[2]
-EVENT = json.loads((ROOT / "events" / "connections.json").read_text())
 ORIGIN = "https://app.example"
-SCOPES = "openid connections:read connections:write"
-
-
-@dataclass
-class Api:
-    """The function over one world."""
-
-    world: ConnectWorld
-    module: Any
-    keys: dict[str, str] = field(default_factory=dict)
-
-    def call(
-        self, method: str, path: str, *, route: str | None = None, as_: dict[str, str] | None = None, **parts: Any
-    ) -> Any:
-        """
-        Args: route: where path parameters are; as_: credential headers; parts: query, json, body, headers.
-        """
-        body = json.dumps(parts["json"]) if "json" in parts else parts.get("body", "")
-        headers = {"content-type": "application/json"} if "json" in parts else {}
-        template = route or path
-        named = {
-            name[1:-1]: value
-            for name, value in zip(template.split("/"), path.split("/"), strict=True)
-            if name.startswith("{")
-        }
-        event = EVENT | {
-            "routeKey": f"{method} {template}",
-            "rawPath": path,
-            "rawQueryString": urlencode(parts.get("query", {})),
-            "pathParameters": named,
-            "headers": {**headers, **(as_ or {}), **parts.get("headers", {})},
-            "body": body,
-        }
-        event["requestContext"] = EVENT["requestContext"] | {
-            "http": EVENT["requestContext"]["http"] | {"method": method, "path": path}
-        }
-        return Answer(self.module.handler(event, None))
-
-    def user(self, sub: str = "usr_alice", *, client_id: str = "app", scope: str = SCOPES) -> dict[str, str]:
-        """A signed-in user's credential."""
-        self._sign_in(sub, client_id)
-        claims = {
-            "iss": self.world.wiring.issuer, "aud": self.world.wiring.issuer, "sub": sub, "client_id": client_id,
-            "scope": scope, "iat": NOON, "exp": NOON + 900, "jti": "j", "sid": f"sid_{sub}_{client_id}",
-        }  # fmt: skip
-        token = self.world.wiring.signer.sign(claims, alg="ES256", typ="at+jwt")
-        return {"authorization": f"Bearer {token}"}
-
-    def _sign_in(self, sub: str, client_id: str) -> None:
-        """The session that stands behind his tokens, once."""
-        end = NOON + 86_400
-        session = Session(
-            family=f"fam_{sub}_{client_id}", sid=f"sid_{sub}_{client_id}", sub=sub, client_id=client_id,
-            scopes=tuple(SCOPES.split()), provider="example", created_at=NOON, expires_at=end, idle_expires_at=end,
-            current_hash="h",
-        )  # fmt: skip
-        self.world.wiring.sessions.create(session, audit=self.world.event("user.signed_in"))
-
-    def key(self, client_id: str | None = "app", *scopes: str) -> dict[str, str]:
-        """An API key's credential."""
-        made = new_api_key()
-        scopes = scopes or ("connections:read", "connections:write")
-        self.world.wiring.api_keys.put(
-            ApiKey(made.key_id, made.secret_hash, scopes, NOON, NOON + 86_400, client_id=client_id),
-            audit=self.world.event("api_key.created"),
-        )
-        return {"x-api-key": made.text}
-
-
-class Answer:
-    def __init__(self, answer: dict[str, Any]) -> None:
-        self.status = answer["statusCode"]
-        self.headers = answer["headers"]
-        self.raw = base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"].encode()
-        self.body = json.loads(self.raw) if answer["body"] and not answer["isBase64Encoded"] else None
-
-    @property
-    def told(self) -> dict[str, Any]:
-        """The problem without what differs per request."""
-        return {k: v for k, v in self.body.items() if k != "instance"}
 
 
 @pytest.fixture
 def api(monkeypatch):
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setitem(os.environ, name, value)
-    spec = importlib.util.spec_from_file_location("connections_app", ROOT / "functions" / "connections" / "app.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    world = ConnectWorld(wiring=deployment())
-    monkeypatch.setattr(module, "app_wiring", world.wiring)
-    monkeypatch.setattr(module, "_now", lambda: world.now)
-    return Api(world, module)
+    return api_of(monkeypatch, "connections", "account")
 
 
 def opened(api, as_, **body):
@@ -274,31 +175,6 @@ def test_c32_the_wrong_user_is_refused_without_a_word_about_the_right_one(api):
     assert complete(api, back, api.user()).status == 410
 
 
-def test_the_own_trail_tells_what_happened_and_not_which_stranger_tried(api):
-    """Another user's hand is told by kind only."""
-    alice = api.user()
-    complete(api, come_back(api, opened(api, alice)), api.user("usr_bob"))
-
-    trail = api.call("GET", "/v1/audit", as_=alice).body["events"]
-    refused = next(e for e in trail if e["action"] == "connect_session.refused")
-    assert (refused["by"], refused["reason"]) == ("another_user", "other_user")
-    assert "usr_bob" not in json.dumps(trail)
-    assert api.call("GET", "/v1/audit", as_=api.key()).status == 403
-
-
-def test_the_trail_is_paged(api):
-    """Newest first, every entry once."""
-    alice = api.user()
-    for _ in range(5):
-        api.world.now += 1
-        opened(api, alice)
-
-    first = api.call("GET", "/v1/audit", as_=alice, query={"limit": "2"}).body
-    second = api.call("GET", "/v1/audit", as_=alice, query={"limit": "2", "cursor": first["cursor"]}).body
-    seen = [e["id"] for e in first["events"] + second["events"]]
-    assert len(set(seen)) == 4
-
-
 def test_an_api_key_of_a_user_is_kept(api):
     """And never shown again."""
     body = {"service": KEY_SERVICE, "label": "mine", "secret": "key-0123456789"}
@@ -317,7 +193,6 @@ ROUTES = [
     ("GET", "/v1/connections/con_x", "/v1/connections/{id}"),
     ("DELETE", "/v1/connections/con_x", "/v1/connections/{id}"),
     ("GET", "/v1/status", "/v1/status"),
-    ("GET", "/v1/audit", "/v1/audit"),
 ]
 
 
@@ -365,7 +240,7 @@ def test_w02_only_pages_of_registered_origins_read_answers_and_errors(api, metho
         ("/v1/connect-sessions", "/v1/connect-sessions", "POST"),
         ("/v1/connect-sessions/x/complete", "/v1/connect-sessions/{id}/complete", "POST"),
         ("/v1/connections", "/v1/connections", "GET, POST"),
-        ("/v1/connections/x", "/v1/connections/{id}", "GET, DELETE"),
+        ("/v1/connections/x", "/v1/connections/{id}", "DELETE, GET"),
         ("/v1/status", "/v1/status", "GET"),
     ],
 )
@@ -402,13 +277,13 @@ def test_the_event_file_reaches_its_service(api):
     api.world.add_client("app", redirect_uris=("https://app.example.com/connected",), services=(SERVICE,))
     event = EVENT | {"headers": EVENT["headers"] | api.key()}
 
-    answer = Answer(api.module.handler(event, None))
+    answer = Answer(api.modules[0].handler(event, None))
     assert (answer.status, answer.told["type"].rpartition("/")[2]) == (403, "scope-not-allowed")
 
 
 def test_a_bug_answers_500_with_nothing_in_it(api, monkeypatch, capsys):
     """And the log says where, not what."""
-    monkeypatch.setattr(api.module, "visible_connection", lambda *_, **__: {}["s3cret"])
+    monkeypatch.setattr(api.modules[0], "visible_connection", lambda *_, **__: {}["s3cret"])
 
     answer = one(api, "GET", "con_x", api.user())
     assert answer.status == 500
@@ -452,47 +327,6 @@ def keep_picture(api, connection_id, image=JPEG):
     profile = wiring.connections.get(connection_id).profile
     event = api.world.event("connection.profile_synced")
     assert wiring.connections.update_profile(connection_id, profile, avatar=avatar, now=NOON, audit=event)
-
-
-def test_a_users_own_picture(api):
-    """His, by his own credential; bytes that are a picture to a browser or nothing."""
-    audit = api.world.event("user.avatar_changed")
-    api.world.wiring.avatars.put_for_user(
-        "usr_alice", Avatar("microsoft", NOON, "image/jpeg", "d1gest", JPEG), audit=audit
-    )
-    path, scope = "/v1/profile/avatar", f"{SCOPES} profile"
-
-    found = api.call("GET", path, as_=api.user(scope=scope), headers={"origin": ORIGIN})
-
-    assert (found.status, found.raw) == (200, JPEG)
-    assert found.headers["content-type"] == "image/jpeg"
-    assert found.headers["cache-control"] == "private, no-cache"
-    assert found.headers["etag"] == '"d1gest"'
-    assert found.headers["x-content-type-options"] == "nosniff"
-    assert found.headers["content-security-policy"] == "default-src 'none'; sandbox"
-    assert found.headers["access-control-allow-origin"] == ORIGIN
-    assert api.call("GET", path, as_=api.user("usr_bob", scope=scope)).status == 404
-    assert api.call("GET", path, as_=api.user()).status == 403  # without the scope profile
-    assert api.call("GET", path, as_=api.key("app", "profile")).status == 403
-    assert api.call("GET", path).status == 401
-
-
-@pytest.mark.parametrize(
-    ("told", "status"),
-    [('"d1gest"', 304), ('W/"d1gest"', 304), ('"old", "d1gest"', 304), ("*", 304), ('"old"', 200), ("d1gest", 200)],
-)
-def test_a_picture_that_is_there_already_is_not_sent_again(api, told, status):
-    """RFC 9110 section 13.1.2."""
-    audit = api.world.event("user.avatar_changed")
-    api.world.wiring.avatars.put_for_user(
-        "usr_alice", Avatar("microsoft", NOON, "image/jpeg", "d1gest", JPEG), audit=audit
-    )
-    as_ = api.user(scope=f"{SCOPES} profile")
-
-    found = api.call("GET", "/v1/profile/avatar", as_=as_, headers={"if-none-match": told})
-
-    assert (found.status, found.headers["etag"]) == (status, '"d1gest"')
-    assert found.raw == (b"" if status == 304 else JPEG)
 
 
 def test_a_connections_picture_is_for_those_who_see_the_connection(api):

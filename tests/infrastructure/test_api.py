@@ -46,6 +46,12 @@ ROUTES = {
         "GET /oauth2/end-session",
         "POST /oauth2/end-session",
     },
+    "AccountFunction": {
+        "GET /v1/audit",
+        "OPTIONS /v1/audit",
+        "GET /v1/profile/avatar",
+        "OPTIONS /v1/profile/avatar",
+    },
     "ConnectionsFunction": {
         "POST /v1/connect-sessions",
         "OPTIONS /v1/connect-sessions",
@@ -61,12 +67,8 @@ ROUTES = {
         "OPTIONS /v1/connections/{id}",
         "GET /v1/connections/{id}/avatar",
         "OPTIONS /v1/connections/{id}/avatar",
-        "GET /v1/profile/avatar",
-        "OPTIONS /v1/profile/avatar",
         "GET /v1/status",
         "OPTIONS /v1/status",
-        "GET /v1/audit",
-        "OPTIONS /v1/audit",
     },
     "RefreshFunction": {
         "GET /v1/connections/{id}/token",

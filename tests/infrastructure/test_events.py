@@ -21,9 +21,10 @@ from tests.infrastructure.test_api import ROUTES
 EVENTS = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "events").glob("*.json"))}
 HTTP = {name for name, event in EVENTS.items() if "routeKey" in event}
 FUNCTION_OF = {
+    "account": "AccountFunction",
     "admin-stats": "AdminStatsFunction",
     "authorize": "AuthorizeFunction",
-    "avatar": "ConnectionsFunction",
+    "avatar": "AccountFunction",
     "callback": "CallbackFunction",
     "connections": "ConnectionsFunction",
     "discovery": "DiscoveryFunction",

@@ -295,11 +295,11 @@ def connect_for_oneself(stack: Stack) -> None:
     """A signed-in user connects from a page, and reads his own trail."""
     bearer = {"authorization": f"Bearer {stack.sign_in('app', BACK)['access_token']}", "origin": "https://app.example"}
     connection = stack.connect(bearer)
-    stack.call("ConnectionsFunction", "GET /v1/audit", headers=bearer)
+    stack.call("AccountFunction", "GET /v1/audit", headers=bearer)
     path = f"/v1/connections/{connection['id']}/avatar"
     stack.call("ConnectionsFunction", "GET /v1/connections/{id}/avatar", path=path, headers=bearer, status=404)
-    stack.call("ConnectionsFunction", "GET /v1/profile/avatar", headers=bearer, status=404)
-    stack.call("ConnectionsFunction", "GET /v1/audit", headers=bearer, query={"limit": 1})
+    stack.call("AccountFunction", "GET /v1/profile/avatar", headers=bearer, status=404)
+    stack.call("AccountFunction", "GET /v1/audit", headers=bearer, query={"limit": 1})
 
 
 def connect_for_somebody_known(stack: Stack) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.infrastructure.template import functions, of_type, profile, refers_to, role_of, statements, translated
 
 SEE_NO_SECRET = {
+    "AccountFunction",
     "AdminStatsFunction",
     "AuthorizeFunction",
     "DiscoveryFunction",
@@ -162,6 +163,7 @@ def test_sessions_are_out_of_reach_of_functions_that_do_not_keep_them():
     """Refresh-token families belong to sign-in; whoever takes access tokens asks whether their session lives (S-09)."""
     assert who_may(WRITE, "RequestsTable", "SESSION#family") == {"SessionFunction"}
     assert who_may(READ, "RequestsTable", "SESSION#family") == {
+        "AccountFunction",
         "AdminStatsFunction",
         "ConnectionsFunction",
         "RefreshFunction",

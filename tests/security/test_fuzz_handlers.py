@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from grantkeeper import ids
 from grantkeeper.api_key_format import new_api_key
-from grantkeeper.model import ApiKey, AuthorizationCode, Session
+from grantkeeper.model import ApiKey, AuthorizationCode, Avatar, Session
 from grantkeeper.oauth.pkce import code_challenge
 from grantkeeper.services.issue_tokens import RefreshToken
 from tests.doubles.connect_world import BACK, KEY_SERVICE, SERVICE, ConnectWorld
@@ -33,7 +33,7 @@ from tests.doubles.provider import Account
 from tests.support.functions import CONTEXT, Function, http_event
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
-FUNCTIONS = ("authorize", "callback", "session", "discovery", "connections", "refresh")
+FUNCTIONS = ("authorize", "callback", "session", "discovery", "connections", "account", "refresh")
 MARK = "zQ9xKvW7"  # part of every invented value: found in an error's body, it was echoed
 NOW = int(time.time())
 JSON, FORM = {"content-type": "application/json"}, {"content-type": "application/x-www-form-urlencoded"}
@@ -78,6 +78,7 @@ class World:
         self.stays = self.steps.connect()
         self.goes = self.steps.connect(account=Account("another"))
         self.session = self._session("fam_app", "app")
+        self._keep_pictures()
         key = new_api_key()
         scopes = ("connections:read", "connections:write", "connections:token")
         self.wiring.api_keys.put(
@@ -87,13 +88,19 @@ class World:
         issuer = self.wiring.issuer
         claims = {
             "iss": issuer, "aud": issuer, "sub": "usr_alice", "client_id": "app", "sid": "sid_fam_app", "iat": NOW,
-            "exp": NOW + 900, "jti": "j", "scope": f"openid {' '.join(scopes)}",
+            "exp": NOW + 900, "jti": "j", "scope": f"openid profile {' '.join(scopes)}",
         }  # fmt: skip
         self.token = self.wiring.signer.sign(claims, alg="ES256", typ="at+jwt")
         self.id_token = self.wiring.signer.sign({**claims, "aud": "app", "sid": "sid_other"}, alg="RS256", typ="JWT")
         self.bearer = {"authorization": f"Bearer {self.token}"}
         self.key = {"x-api-key": key.text}
         self.basic = {"authorization": "Basic " + base64.b64encode(f"backend:{quote_plus(SECRET)}".encode()).decode()}
+
+    def _keep_pictures(self) -> None:
+        avatar = Avatar("example", NOW, "image/jpeg", "d1gest", b"\xff\xd8\xff a picture")
+        self.wiring.avatars.put_for_user("usr_alice", avatar, audit=audit_event("user.avatar_changed"))
+        profile, audit = self.stays.profile, audit_event("connection.profile_synced")
+        self.wiring.connections.update_profile(self.stays.id, profile, avatar=avatar, now=NOW, audit=audit)
 
     def _session(self, family: str, client_id: str) -> Session:
         end = NOW + 86_400
@@ -179,11 +186,14 @@ class World:
     def _v1_audit(self, _: str) -> dict[str, Any]:
         return {"headers": self.bearer, "query": {"limit": "2"}}
 
+    def _v1_profile_avatar(self, _: str) -> dict[str, Any]:
+        return {"headers": self.bearer}
+
     def _v1_connections__id(self, route: str) -> dict[str, Any]:
         connection = self.goes if route.startswith("DELETE") else self.stays
         return {"headers": self.key, "path": {"id": connection.id}}
 
-    _v1_connections__id__refresh = _v1_connections__id__sync = _v1_connections__id
+    _v1_connections__id__refresh = _v1_connections__id__sync = _v1_connections__id__avatar = _v1_connections__id
 
     def _v1_connections__id__token(self, _: str) -> dict[str, Any]:
         return {**self._v1_connections__id(""), "query": {"token": "main", "min_ttl": "60"}}

@@ -12,10 +12,13 @@ import hmac
 import json
 from collections.abc import Sequence
 
+from grantkeeper.edge.http import Request
 from grantkeeper.errors import BadRequest
 from grantkeeper.ids import b64url, b64url_decode
 from grantkeeper.model import Principal
 
+DEFAULT_LIMIT = 25
+MAX_LIMIT = 100
 TAG_BYTES = 16
 MAX_LENGTH = 1024
 
@@ -60,3 +63,18 @@ class Cursors:
     def _tag(self, position: str, principal: Principal, query: Sequence[str | None]) -> bytes:
         bound = json.dumps([principal.actor, principal.client_id, list(query), position])
         return hmac.digest(self._key, bound.encode(), hashlib.sha256)[:TAG_BYTES]
+
+
+def page_limit(request: Request) -> int:
+    """
+    How many entries a page may hold, by the parameter `limit`.
+
+    Raises:
+        BadRequest: Not a number of 1 to 100.
+    """
+    text = request.one("limit")
+    if text is None:
+        return DEFAULT_LIMIT
+    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= MAX_LIMIT:
+        raise BadRequest("limit is 1 to 100.", parameter="limit")
+    return int(text)
