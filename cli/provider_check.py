@@ -11,6 +11,7 @@ from grantkeeper.providers.catalog import Catalog
 from grantkeeper.providers.record import Provider
 from grantkeeper.providers.validate import check_record, is_loopback_name
 from grantkeeper.services.complete_record import ENDPOINTS, discover
+from grantkeeper.services.trips import callback_uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ def redirect_refusal(provider: Provider, our_issuer: str) -> str | None:
     parts, rule = urlsplit(our_issuer), provider.redirect_uris
     if provider.protocol == "api_key":
         return None
+    if rule.max_length is not None and len(callback_uri(our_issuer, provider.id)) > rule.max_length:
+        return f"it is over the provider's {rule.max_length} characters"
     if parts.scheme == "https":
         return None
     accepted = rule.localhost if parts.hostname == "localhost" else rule.loopback_ip

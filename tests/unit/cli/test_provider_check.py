@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import cli
-from cli.provider_check import check
+from cli.provider_check import check, redirect_refusal
 from cli.stack import Stack
 from grantkeeper.errors import ProviderUnavailable
 from grantkeeper.ports import HttpResponse
@@ -143,3 +143,27 @@ def test_one_provider_is_shown_as_a_table(run):
 def test_an_unknown_provider_is_told(run):
     """By the domain error's sentence."""
     assert run("nobody", "--offline").exit_code == 1
+
+
+# http on this machine: (localhost, loopback address); https is taken by all of them. From each vendor's own rules.
+TAKES = {
+    "microsoft": (True, False),  # 127.0.0.1 by the application's manifest only
+    "slack": (False, False),  # https alone
+    "slack-signin": (False, False),
+    "spotify": (False, True),  # no localhost since 2025-04
+}
+
+
+@pytest.mark.parametrize("provider_id", sorted(set(BUILT_IN) - {"demo"}))
+def test_every_records_redirect_rule_is_told(provider_id):
+    """Which callback URLs of ours its provider takes: in production all, on this machine by its own rule."""
+    provider = Catalog().get(provider_id)
+    localhost, loopback = TAKES.get(provider_id, (True, True))
+
+    assert redirect_refusal(provider, "https://id.example.com") is None
+    assert (redirect_refusal(provider, "http://localhost:8080") is None) is localhost
+    assert (redirect_refusal(provider, "http://127.0.0.1:8080") is None) is loopback
+    if provider.protocol != "api_key":
+        assert redirect_refusal(provider, "http://id.example.com") == "http is for this machine alone"
+        long = redirect_refusal(provider, f"https://{'long-label.' * 24}example.com")
+        assert (long is not None) is (provider_id == "microsoft")

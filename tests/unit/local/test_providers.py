@@ -5,7 +5,7 @@ import json
 import pytest
 
 from local.children import LocalRunError
-from local.providers import demo, overlays
+from local.providers import demo, overlays, refusals
 
 
 @pytest.mark.parametrize("suffix", [".json", ".yaml"])
@@ -59,3 +59,43 @@ def test_the_demo_provider_is_told_as_it_is():
 
     names = ("issuer", "authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
     assert {name: record[name] for name in names} == {name: published[name] for name in names}
+
+
+def test_a_provider_that_will_not_redirect_here_is_told_before_anybody_tries(tmp_path):
+    """By its record's rule; what only its issuer can complete says nothing yet."""
+    credentials = {"credentials": {"client_id": "c", "client_secret": "s"}}
+    file = tmp_path / "mine.json"
+    file.write_text(
+        json.dumps(
+            {"spotify": credentials, "google": credentials, "acme": {"issuer": "https://a.example"} | credentials}
+        )
+    )
+
+    (sentence,) = refusals(overlays(file), issuer="http://localhost:8080")
+
+    assert sentence == (
+        "Spotify will not redirect to http://localhost:8080/oauth2/callback/spotify: "
+        "localhost over http is refused by the provider."
+    )
+    assert refusals(overlays(file), issuer="http://127.0.0.1:8080") == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (
+            {"refresh": {"rotation": "sometimes"}},
+            "google: refresh.rotation: One of none, optional, always is expected.",
+        ),
+        ({"token_endpoint": "http://198.51.100.7/t"}, "google: token_endpoint: An https URL is expected."),
+    ],
+)
+def test_an_unsound_record_is_told_before_anything_starts(tmp_path, entry, message):
+    """With file, record and field."""
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps({"google": entry | {"credentials": {"client_id": "c", "client_secret": "s"}}}))
+
+    with pytest.raises(LocalRunError) as caught:
+        overlays(file)
+
+    assert str(caught.value) == f"{file}: {message}"

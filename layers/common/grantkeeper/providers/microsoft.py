@@ -133,7 +133,7 @@ MICROSOFT = Provider(
         ErrorRule("config", error="invalid_resource"),
     ),
     # without query where personal accounts are let in
-    redirect_uris=RedirectUriRule(localhost="allowed", loopback_ip="forbidden", query="forbidden"),
+    redirect_uris=RedirectUriRule(localhost="allowed", loopback_ip="forbidden", query="forbidden", max_length=256),
     registration_url="https://entra.microsoft.com",
     sources=(
         Source(

@@ -245,6 +245,7 @@ class RedirectUriRule:
     localhost: Literal["allowed", "forbidden"] = "allowed"  # over http
     loopback_ip: Literal["allowed", "forbidden"] = "allowed"
     query: Literal["allowed", "forbidden"] = "allowed"
+    max_length: int | None = None  # characters of the whole URL
 
 
 @dataclass(frozen=True, slots=True)
