@@ -15,6 +15,8 @@ from grantkeeper.model import AuditEvent
 from grantkeeper.services.project import project
 from grantkeeper.stores.stream import UnreadableRecord, goes_back, keys_of, new_entry, new_generation, tampers
 
+NEVER_TAKEN = "ValidationException"  # DynamoDB's word for what it will refuse at every try
+
 Record = Mapping[str, Any]
 
 logger = Logger()
@@ -64,8 +66,15 @@ def _record_generations(records: Sequence[Record]) -> None:
     for record in records:
         if goes_back(record):
             reports("tampering_detected", {"record": keys_of(record), "change": "generation went back"})
-    for event in _read(records, new_generation):
-        app_wiring.audit.record(event)
+        for event in _read([record], new_generation):
+            try:
+                app_wiring.audit.record(event)
+            except StoreUnavailable as error:
+                if error.extensions.get("code") != NEVER_TAKEN:
+                    raise
+                _park(record)
+            except Exception:  # noqa: BLE001 - a row no writer of ours made: it must not hold up the others for a day
+                _park(record)
 
 
 def _read(records: Sequence[Record], reader: Callable[[Record], AuditEvent | None]) -> list[AuditEvent]:

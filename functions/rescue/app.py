@@ -41,6 +41,9 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         except StoreUnavailable:
             logger.warning("a parked answer waits on", extra=facts)
             failed.append(identifier)
+        except Exception as error:  # noqa: BLE001 - one that cannot be saved must not wear out those delivered with it
+            logger.critical("a parked answer cannot be saved", extra=facts | {"error": type(error).__name__})
+            failed.append(identifier)
         else:
             logger.info("a parked answer was looked after", extra=facts | {"outcome": outcome})
             reports.count("Rescued")

@@ -233,3 +233,28 @@ def test_r03_an_old_row_put_back_rings_the_alarm_at_once(world, function, capsys
     assert function.handler({"Records": [back]}, CONTEXT) == {"batchItemFailures": []}
     assert "TamperingDetected" in capsys.readouterr().out
     assert len(world.aws.dynamodb.dump("audit")) == before
+
+
+@pytest.mark.parametrize("strange", [{"refreshed_at": {"N": str(10**20)}}, {"actor": {"N": "7"}}], ids=str)
+def test_f21_a_generation_that_makes_no_entry_is_parked_and_blocks_nobody(world, function, strange):
+    """A row nobody of ours wrote; the refresh that follows it in the stream still reaches the trail."""
+    good = saved_generation(world)
+    odd = copy.deepcopy(good)
+    odd["dynamodb"]["NewImage"] |= strange
+
+    assert function.handler({"Records": [odd, good]}, CONTEXT) == {"batchItemFailures": []}
+
+    assert len(parked_messages(world)) == 1
+    assert any(row["sk"]["S"].startswith("generation#") for row in world.aws.dynamodb.dump("audit"))
+
+
+def test_f21_an_entry_dynamodb_will_never_take_is_parked(world, function):
+    """It says so in a word of its own; any other refusal sends the batch back."""
+    good = saved_generation(world)
+    world.aws.dynamodb.faults.throttle("put_item", code="ValidationException")
+
+    assert function.handler({"Records": [good]}, CONTEXT) == {"batchItemFailures": []}
+    assert len(parked_messages(world)) == 1
+
+    world.aws.dynamodb.faults.throttle("put_item", code="AccessDeniedException")
+    assert function.handler({"Records": [good]}, CONTEXT)["batchItemFailures"]

@@ -81,6 +81,17 @@ def test_d16_what_cannot_be_read_goes_to_the_dead_letters(world, function, parke
     assert world.grant().generation == 2
 
 
+@pytest.mark.parametrize("strange", [{"connection_id": 5}, {"connection_id": "\ud800"}])
+def test_d16_what_reads_well_and_cannot_be_saved_wears_out_no_neighbour(world, function, parked, strange):
+    """Sixty deliveries of the batch would bring the good ones to the dead letters with it."""
+    poison = json.dumps(json.loads(parked) | {"connection_id": "con_other"} | strange)
+
+    answer = function.module.handler(batch(poison, parked), CONTEXT)
+
+    assert {failure["itemIdentifier"] for failure in answer["batchItemFailures"]} <= {"m0"}
+    assert world.grant().generation == 2
+
+
 def test_the_committed_event_can_be_read(function):
     """Of a connection that is not here: there is nothing to do for it."""
     event = json.loads((ROOT / "events" / "rescue.json").read_text())
