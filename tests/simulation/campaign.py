@@ -64,8 +64,10 @@ def quieten(world: World) -> None:
         dues = [row.due_at for row in rows] + [pending.expires_at for pending in world.tables.pendings.values()]
         if not dues:
             return
+        if any(due is None for due in dues):
+            raise Violation("I9", "something is to be done, and nothing will ever be due")
         world.rounds += 1
-        world.hub.now = max(world.hub.now, min(due for due in dues if due is not None))
+        world.hub.now = max(world.hub.now, min(dues))
         world.hub.now += world.rng.random() * SWEEP_PERIOD
         world.process("sweep", lambda p, r, me: sweeper(p, r), limit=50.0)
         world.hub.run()

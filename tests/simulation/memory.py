@@ -161,10 +161,14 @@ class MemoryGrants:
             self._t.rows[key] = replace(row, rejected_generation=grant.generation)
         return True
 
-    def postpone(self, connection_id: str, name: str, *, generation: int, due_at: int | None) -> None:
+    def postpone(
+        self, connection_id: str, name: str, *, generation: int, due_at: int | None, revoked: bool = False
+    ) -> None:
         key = (connection_id, name)
         row = self._t.rows.get(key)
-        if row is not None and row.generation == generation and row.due_at != due_at:
+        if row is None or row.generation != generation or (row.status == "revoked") is not revoked:
+            return
+        if row.due_at != due_at:
             self._t.rows[key] = replace(row, due_at=due_at)
 
     def due(self, shard: int, *, before: int, limit: int, without: Collection[str] = frozenset()) -> Sequence[DueGrant]:

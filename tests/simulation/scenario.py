@@ -73,7 +73,7 @@ def set_up(world: World) -> None:
     world.idle = rng.random() < 0.04
     first = _connect(world, A, names=names, age=start.age)
     if rng.random() < 0.3:
-        _connect(world, B, names=("main",), age=300)
+        _connect(world, B, names=("main",), age=300, sub="usr_bob")
     _past(world, state, first)
 
     count = 2 + int(rng.random() * 3)
@@ -85,12 +85,12 @@ def set_up(world: World) -> None:
         _enter(world, kind, name=rng.choice(names))
 
 
-def _connect(world: World, connection_id: str, *, names: tuple[str, ...], age: int) -> list[Family]:
+def _connect(world: World, connection_id: str, *, names: tuple[str, ...], age: int, sub: str = ALICE) -> list[Family]:
     made_at = NOON - age
     day = day_of(NOON - 3 * 86_400) if world.idle else day_of(NOON)
     created = NOON - 10 * 86_400
     connection = Connection(
-        connection_id, ALICE, CLIENT, "example", "files", f"alice-{connection_id}"[:5], CLIENT_ID, SCOPES, SCOPES,
+        connection_id, sub, CLIENT, "example", "files", "alice", CLIENT_ID, SCOPES, SCOPES,
         "active", created, created, used_day=day, token_names=names,
     )  # fmt: skip
     families, grants = [], []
@@ -113,7 +113,7 @@ def _grant(
     refreshable = provider.profile != "fixed"
     due = None if expires_at is None else expires_at - 360 if refreshable else expires_at
     grant = Grant(
-        connection_id=connection.id, name=name, sub=ALICE, provider="example", service="files",
+        connection_id=connection.id, name=name, sub=connection.sub, provider="example", service="files",
         credentials_id=CLIENT_ID, grant_id=family.grant_id, n=generation, generation=generation, status="active",
         sealed=b"", scopes=SCOPES, refreshed_at=made_at, write_id=f"start_{family.number}", expires_at=expires_at,
         refreshable=refreshable, due_at=due,

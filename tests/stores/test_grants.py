@@ -456,6 +456,18 @@ def test_postponing_is_for_the_generation_that_was_seen(world: Any) -> None:
     assert world.grants.get("con_unknown") is None
 
 
+def test_a_postponement_decided_before_a_disconnect_leaves_the_tombstone_due(world: Any) -> None:
+    """Else a worker that read the grant in use would take the upstream revocation off the index."""
+    connected(world)
+    world.connections.disconnect("con_1", now=LATER, audit=event())
+    due_at = world.grants.get("con_1").due_at
+    for moved in (None, NOON * 2):
+        world.grants.postpone("con_1", "main", generation=1, due_at=moved)
+        assert world.grants.get("con_1").due_at == due_at > LATER
+    world.grants.postpone("con_1", "main", generation=1, due_at=LATER + 60, revoked=True)
+    assert world.grants.get("con_1").due_at == LATER + 60
+
+
 def test_d09_a_lagging_index_is_only_a_hint(memory: Any) -> None:
     """It may show what was refreshed or revoked long ago; the row itself says so."""
     connected(memory)

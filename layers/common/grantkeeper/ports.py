@@ -375,8 +375,10 @@ class Grants(Protocol):
     def reseal(self, grant: Grant, *, sealed: bytes) -> bool:
         """Replace the sealed bytes by the same set under another key, if generation, n and write_id are the grant's."""
 
-    def postpone(self, connection_id: str, name: str, *, generation: int, due_at: int | None) -> None:
-        """Move `due_at`, if the generation is still this one; None takes it off the index."""
+    def postpone(
+        self, connection_id: str, name: str, *, generation: int, due_at: int | None, revoked: bool = False
+    ) -> None:
+        """Move `due_at`, if generation and `revoked` are still what was read; None takes it off the index."""
 
     def due(self, shard: int, *, before: int, limit: int, without: Collection[str] = frozenset()) -> Sequence[DueGrant]:
         """Oldest first, from the due index: hints, possibly stale. `without`: providers passed over."""
@@ -462,15 +464,6 @@ class DeploymentSecrets(Protocol):
         """32 random bytes, the same for every caller of one name; made at first use, read once per container."""
 
 
-class Counters(Protocol):
-    """Counters kept by the projector."""
-
-    def add_batch(self, batch_id: str, increments: Mapping[str, int], *, day: str) -> bool:
-        """Add once per batch id; False for a batch already counted."""
-
-    def totals(self) -> Mapping[str, int]:
-        """All counters summed over shards: constant cost, however many connections there are."""
-
 @dataclass(frozen=True, slots=True)
 class ShardMark:
     """
@@ -494,6 +487,15 @@ class DueShards(Protocol):
     def replace(self, mark: ShardMark, *, expected: ShardMark) -> ShardMark | None:
         """Put a mark in place of the expected one; the mark as written, or None when somebody else was faster."""
 
+
+class Counters(Protocol):
+    """Counters kept by the projector."""
+
+    def add_batch(self, batch_id: str, increments: Mapping[str, int], *, day: str) -> bool:
+        """Add once per batch id; False for a batch already counted."""
+
+    def totals(self) -> Mapping[str, int]:
+        """All counters summed over shards: constant cost, however many connections there are."""
 
     def of_day(self, day: str) -> Mapping[str, int]:
         """The counters of one UTC day (`yyyy-mm-dd`)."""

@@ -239,7 +239,8 @@ def _grants(connection_id: str, *, ports: RefreshPorts) -> Iterable[Grant]:
 
 
 def _postpone(grant: Grant, due_at: int | None, *, ports: RefreshPorts) -> None:
-    ports.grants.postpone(grant.connection_id, grant.name, generation=grant.generation, due_at=due_at)
+    revoked = grant.status == "revoked"
+    ports.grants.postpone(grant.connection_id, grant.name, generation=grant.generation, due_at=due_at, revoked=revoked)
 
 
 def _soon(run: Run, now: int) -> int:

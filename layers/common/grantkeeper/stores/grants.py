@@ -261,10 +261,16 @@ class DynamoGrants:
 
     # --- the due index ---
 
-    def postpone(self, connection_id: str, name: str, *, generation: int, due_at: int | None) -> None:
-        """Move `due_at`, if the generation is still this one; None takes the grant off the index."""
-        key, values = keys.grant(connection_id, name), {":generation": generation}
-        condition = "#generation = :generation"
+    def postpone(
+        self, connection_id: str, name: str, *, generation: int, due_at: int | None, revoked: bool = False
+    ) -> None:
+        """
+        Move `due_at`, if the generation is still this one; None takes the grant off the index.
+
+        Whoever read an active grant moves no tombstone: a disconnect between the two has made it due for its own sake.
+        """
+        key, values = keys.grant(connection_id, name), {":generation": generation, ":revoked": "revoked"}
+        condition = f"#generation = :generation AND #status {'=' if revoked else '<>'} :revoked"
         with contextlib.suppress(ConditionFailed):
             if due_at is None:
                 self._table.update(key, "REMOVE #due_at, #due_shard", condition=condition, values=values)
