@@ -42,7 +42,7 @@ def test_i07_a_refresh_ends_well_before_its_lease():
 
 
 def test_i07_the_sweeper_is_deployed_before_those_whose_shards_it_reads():
-    """While a deployment changes their number, and when it is rolled back, no writer is ahead of the reader."""
+    """While a deployment changes their number, no writer is ahead of the reader."""
     resources = source()["Resources"]
     writers = {n for n, f in functions().items() if "DUE_SHARDS" in f["Environment"]["Variables"]} - {"SweeperFunction"}
 
