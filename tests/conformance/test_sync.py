@@ -162,6 +162,17 @@ def test_trouble_with_a_picture_is_no_trouble_with_a_sign_in(key, body, status, 
     assert shown(world.own_picture()) == world.vendor.picture(ALICE)
 
 
+@with_pictures("signin")
+def test_a_slow_sign_in_does_without_a_picture(key, world):
+    """What the trip needed has taken its time: nobody waits for more."""
+    world.vendor.nap = lambda: world.clock.skip(4)
+
+    world.sign_in()
+
+    assert not [place for _, place in world.vendor.calls if "photo" in place]
+    assert world.own_picture().status == 404
+
+
 @with_pictures("connect")
 def test_picture_of_a_connection(key, world):
     """Kept by a sync, for those who see the connection; gone with it."""

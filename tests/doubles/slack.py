@@ -75,6 +75,6 @@ class Slack:
             del self.live[token]
             return {"ok": True, "revoked": True}
         if method == "users.info":
-            assert dict(parse_qsl(urlsplit(request.url).query)) == {"user": "U1"}
+            assert dict(parse_qsl(urlsplit(request.url).query)) == {"user": "U1", "include_locale": "true"}
             return {"ok": True, "user": {"id": "U1", "real_name": "Ada", "profile": {"email": "ada@acme.example"}}}
         return {"ok": True, "team_id": "T1", "user_id": "U0BOT"}

@@ -342,11 +342,11 @@ class Provider:
     refresh: RefreshRule = RefreshRule()
     revocation: RevocationRule = RevocationRule()
     profile: ProfileRule = ProfileRule()
+    post_connect: tuple[PostConnect, ...] = ()
     errors: tuple[ErrorRule, ...] = ()  # beside DEFAULT_ERRORS, and above them
     redirect_uris: RedirectUriRule = RedirectUriRule()
     allow_private_addresses: bool = False  # local use only; refused in a deployed record
     oauth1: OAuth1Rule | None = None  # with protocol="oauth1"
-    post_connect: tuple[PostConnect, ...] = ()
     registration_url: str | None = None  # where an operator registers
     icon: str | None = None  # key into a frontend's icon set; None: the id
     sources: tuple[Source, ...] = ()
