@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from grantkeeper.errors import (
     ConnectionRevoked,
     ConsentRequired,
     Forbidden,
+    GrantkeeperError,
     GrantUnreadable,
     NotFound,
     ProviderNotConfigured,
@@ -255,6 +257,31 @@ def test_a_valid_token_is_served_while_somebody_else_refreshes(world):
 
     assert served[0][0].generation == 1
     assert served[0][1] < 3
+
+
+@pytest.mark.parametrize("trouble", ["waiting", "provider"])
+def test_what_was_reported_or_revoked_while_a_caller_waited_is_not_served_to_him(world, trouble):
+    """His own copy of the row is as old as his patience."""
+    world.pass_time(HOUR - 90)
+
+    def reported():
+        world.wiring.grants.reject(world.grant())
+
+    def waited():
+        world.clock.sleep, sleep = (lambda seconds: (sleep(seconds), reported())), world.clock.sleep
+        with pytest.raises(RefreshPending):
+            world.read(min_ttl=300, wiring=world.container())
+        world.clock.sleep = sleep
+
+    if trouble == "waiting":
+        world.provider_http.during = waited
+        with contextlib.suppress(GrantkeeperError):
+            world.read(min_ttl=300)
+    else:
+        world.provider.answer_next(503)
+        world.provider_http.during = reported
+        with pytest.raises(ProviderUnavailable):
+            world.read(min_ttl=300)
 
 
 def test_f11_a_valid_token_is_served_while_an_orphan_waits_for_its_horizon(strict):

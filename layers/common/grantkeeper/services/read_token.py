@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from typing import Any, Literal
 from grantkeeper import ids
 from grantkeeper.errors import (
     ConsentRequired,
+    GrantkeeperError,
     NotFound,
     ProviderMisconfigured,
     ProviderNotConfigured,
@@ -191,16 +193,28 @@ def current_grant(
         try:
             patience = PATIENCE_WITH_A_TOKEN if serves else PATIENCE
             done = refresh(grant, cause=cause, ports=ports, run=run, patience=patience)
-        except _TROUBLE:
-            if not wanted.force and _serves(grant, now=run.clock()):
-                return grant, None
-            raise
+        except _TROUBLE as trouble:
+            if wanted.force or not _serves(grant, now=run.clock()):
+                raise
+            return _seen_again(grant, trouble, ports=ports, run=run), None
         if done.grant.generation == grant.generation:
             return _served_or_pending(done.grant, run=run), None
         if _serves(done.grant, now=run.clock()):
             return done.grant, done.plaintext
         grant, force = done.grant, False
     raise RefreshPending("The connection is being refreshed.", retry_after=SOON)
+
+
+def _seen_again(grant: Grant, trouble: GrantkeeperError, *, ports: RefreshPorts, run: Run) -> Grant:
+    """The row as it is now: while we waited it may have been reported rejected, or disconnected."""
+    if isinstance(trouble, StoreUnavailable):
+        return grant
+    current = grant
+    with contextlib.suppress(StoreUnavailable):
+        current = usable(ports.grants.get(grant.connection_id, grant.name))
+    if not _serves(current, now=run.clock()):
+        raise trouble
+    return current
 
 
 def _note_rejection(grant: Grant, wanted: TokenWanted, *, ports: RefreshPorts) -> Grant:
