@@ -9,9 +9,15 @@ from typing import Any
 import pytest
 
 from grantkeeper.errors import GrantkeeperError
+from grantkeeper.model import Principal, Work
+from grantkeeper.providers.record import RevocationRule
+from grantkeeper.services.disconnect import disconnect
 from grantkeeper.services.lease_policy import LEASE_SECONDS, RESCUE_HORIZON
+from grantkeeper.services.rescue import rescue
 from grantkeeper.services.rotate_keys import ensure_keys
-from tests.doubles.refresh_world import RULES, RefreshWorld, assert_works
+from grantkeeper.services.work import work_through
+from grantkeeper.stores.queues import rescued_grant
+from tests.doubles.refresh_world import ALICE, CLIENT, RULES, RefreshWorld, assert_works, grant_write
 
 HOUR = 3600
 
@@ -145,3 +151,55 @@ def test_f28_a_connection_deleted_midway_comes_back_by_nothing(monkeypatch, rule
             world.read(wiring=world.container())
         point += 1
     assert point > 6
+
+
+def disconnect_as_the_user(world: RefreshWorld) -> None:
+    disconnect(
+        world.connection_id,
+        principal=Principal("user", frozenset({"connections:write"}), client_id=CLIENT, sub=ALICE),
+        connections=world.wiring.connections,
+        grants=world.wiring.grants,
+        work_queue=world.wiring.work_queue,
+        catalog=world.ports().catalog,
+        now=world.now,
+        request_id="req",
+    )
+
+
+@pytest.mark.parametrize("save", ["works", "refused"])
+@pytest.mark.parametrize("revocation", [RevocationRule(kind="none"), RevocationRule(kind="rfc7009", effect="token")])
+@pytest.mark.parametrize("rule", RULES)
+def test_f27_a_disconnect_that_erases_at_once_leaves_no_late_tokens(monkeypatch, rule, revocation, save):
+    """Where nobody can be told the sets go here and now; those that arrive later go with the next sweep."""
+    point = 0
+    while True:
+        world = RefreshWorld(monkeypatch, rule=RULES[rule], revocation=revocation)
+        world.pass_time(HOUR)
+
+        def happen(world=world):
+            if save == "refused":
+                world.aws.dynamodb.faults.throttle("put_item", times=1000, when=grant_write)
+            disconnect_as_the_user(world)
+
+        if not refresh_with(world, point, happen):
+            break
+        world.aws.dynamodb.faults.clear()
+        for body in world.parked():
+            rescue(rescued_grant(body), grants=world.wiring.grants)
+        for wait in (LEASE_SECONDS, RESCUE_HORIZON, RESCUE_HORIZON):
+            world.pass_time(wait)
+            work = Work("revoke", "example", ((world.connection_id, world.grant().generation),))
+            assert work_through([work], ports=world.ports(), run=world.run(), parallel=one_by_one) == frozenset()
+
+        assert world.grant().status == "revoked", point
+        assert world.grant().sealed == b"", point
+        assert world.grant().due_at is None, point
+        if revocation.kind != "none":
+            assert world.provider.live_refresh_tokens == [], point
+        point += 1
+    assert point > 6
+
+
+def one_by_one(tasks: Any) -> None:
+    for task in tasks:
+        task()

@@ -162,6 +162,20 @@ def test_f24_a_clock_an_hour_back_loses_nothing(world):
     assert world.refreshes == 1
 
 
+def test_f24_a_container_an_hour_ahead_costs_one_report(world):
+    """It wrote an end an hour too late; the caller's 401 brings a token that works, and nothing is lost."""
+    world.refresh(run=world.run(skew=HOUR))
+    assert world.grant().expires_at > world.now + HOUR
+    world.pass_time(HOUR + 60)
+    served = world.read()
+
+    mended = world.read(rejected_generation=served.generation)
+
+    assert mended.generation == served.generation + 1
+    assert mended.expires_at <= world.now + HOUR
+    assert_works(world, generation=mended.generation)
+
+
 def test_i7_the_doubt_of_a_dead_holder_outlives_the_next_one_that_dies(strict):
     """Two crashes in a row, a strike between them: what was spent by us is not told as the user's revocation."""
     strict.provider.lose_next_answer()
