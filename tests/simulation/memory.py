@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from grantkeeper.errors import Conflict, ConnectSessionExpired
 from grantkeeper.model import AuditEvent, Avatar, Connection, ConnectSession, DueGrant, Grant, Lease, Profile, Reason
-from grantkeeper.ports import LeaseHeld, Pending, Saved
+from grantkeeper.ports import CONFIRM_SLACK, LeaseHeld, Pending, Saved
 from grantkeeper.stores.grants import ASK_AGAIN, REVOKE_AGAIN
 from grantkeeper.stores.revocation import FOLLOW_UP
 
@@ -180,9 +180,9 @@ class MemoryGrants:
             if row.due_at is not None and row.due_at <= before and row.provider not in without
         ]
         found += [
-            DueGrant(cid, session_id, pending.connection.provider, 0, pending.expires_at)
+            DueGrant(cid, session_id, pending.connection.provider, 0, pending.over_at)
             for (cid, session_id), pending in self._t.pendings.items()
-            if pending.expires_at <= before and pending.connection.provider not in without
+            if pending.over_at <= before and pending.connection.provider not in without
         ]
         found.sort(key=lambda each: (each.due_at, each.connection_id, each.name))
         return found[:limit]
@@ -193,8 +193,10 @@ class MemoryGrants:
         return stored == write_id
 
     def _mirror_recovery(self, saved: Grant) -> None:
-        meta = self._t.metas.get(saved.connection_id)
-        if meta is not None and meta.status == "needs_reauth":
+        meta, dead = self._t.metas.get(saved.connection_id), "needs_reauth"
+        if any(cid == saved.connection_id and row.status == dead for (cid, _), row in self._t.rows.items()):
+            return
+        if meta is not None and meta.status == dead:
             self._t.metas[meta.id] = replace(meta, status="active", reason=None, updated_at=saved.refreshed_at)
 
 
@@ -224,7 +226,7 @@ class MemoryConnections:
         pending = self._t.pendings.get((connection_id, session_id))
         if pending is None:
             return False
-        self._t.pendings[(connection_id, session_id)] = replace(pending, expires_at=now)
+        self._t.pendings[(connection_id, session_id)] = replace(pending, expires_at=now - CONFIRM_SLACK)
         return True
 
     def discard(self, connection_id: str, session_id: str, *, audit: AuditEvent) -> Pending | None:
@@ -315,7 +317,7 @@ class MemoryConnections:
 
     def touch(self, connection_id: str, *, day: str) -> None:
         meta = self._t.metas.get(connection_id)
-        if meta is not None and meta.used_day is not None and meta.used_day != day:
+        if meta is not None and meta.used_day != day:
             self._t.metas[connection_id] = replace(meta, used_day=day)
 
     def _change(self, connection_id: str, audit: AuditEvent, **changes: object) -> bool:

@@ -61,12 +61,13 @@ def _odd_sequence(rng: Random) -> None:
 
 
 def _grant(rng: Random, *, generation: int) -> Grant:
+    strikes = rng.choice((0, 0, 1))
     return Grant(
         connection_id="con_a", name="main", sub="usr_alice", provider="example", service="files",
         credentials_id="our-client", grant_id=f"grant_{rng.randrange(2)}", n=generation, generation=generation,
         status="active", sealed=b"set %d" % rng.randrange(9), scopes=("a",), refreshed_at=NOON,
         write_id=f"w{rng.randrange(6)}", expires_at=NOON + 3600, due_at=rng.choice((None, NOON, NOON + 3000)),
-        strikes=rng.choice((0, 0, 1)), strike_generation=rng.choice((0, generation)),
+        strikes=strikes, strike_generation=rng.choice((max(generation - 1, 1), generation)) if strikes else 0,
         previous_refresh_token_hash=rng.choice((None, "hash")),
     )  # fmt: skip
 
