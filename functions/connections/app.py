@@ -15,6 +15,7 @@ from grantkeeper.edge.connection_views import (
     disconnected_view,
     listed_view,
     opened_view,
+    revoked_view,
     status_view,
 )
 from grantkeeper.edge.cursors import Cursors, page_limit
@@ -23,10 +24,10 @@ from grantkeeper.edge.operations import Access, Operation
 from grantkeeper.edge.pictures import picture_response
 from grantkeeper.edge.principals import permitted
 from grantkeeper.errors import TooManyRequests
-from grantkeeper.model import Principal
+from grantkeeper.model import Connection, Principal
 from grantkeeper.services.add_api_key import NewApiKey, add_api_key
 from grantkeeper.services.confirm_connection import Confirmation, confirm_connection
-from grantkeeper.services.disconnect import disconnect
+from grantkeeper.services.disconnect import Disconnected, disconnect
 from grantkeeper.services.list_connections import (
     connection_stats,
     list_connections,
@@ -163,9 +164,11 @@ def get_status(request: Request) -> Response:
 
 @browser_route("GET /v1/connections/{id}", Operation("Connection", access=READ))
 def get_connection(request: Request) -> Response:
-    """One connection."""
+    """One connection; of one that was disconnected, what became of it at its provider as well."""
     principal = _principal(request)
     connection = visible_connection(request.path_params["id"], principal=principal, connections=app_wiring.connections)
+    if connection.status == "revoked":
+        return json_response(revoked_view(_upstream(connection)))
     return json_response(connection_view(connection))
 
 
@@ -193,7 +196,15 @@ def delete_connection(request: Request) -> Response:
         now=_now(),
         request_id=request.request_id,
     )
+    if disconnected.upstream == "done":  # it was disconnected before: the trail knows how that ended
+        disconnected = _upstream(disconnected.connection)
     return json_response(disconnected_view(disconnected))
+
+
+def _upstream(connection: Connection) -> Disconnected:
+    from grantkeeper.services.upstream_state import upstream_state  # noqa: PLC0415 - of what is over
+
+    return upstream_state(connection, grants=app_wiring.grants, audit=app_wiring.audit, catalog=app_wiring.catalog)
 
 
 def _principal(request: Request) -> Principal:

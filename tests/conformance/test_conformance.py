@@ -361,13 +361,16 @@ def test_disconnect_revokes_at_the_vendor(key, world):
     upstream = world.disconnect(connection_id)
     world.work()
 
-    assert upstream == "queued" if world.vendor.revocable else upstream in ("manual_url", "not_supported")
+    assert upstream == "revocation_queued" if world.vendor.revocable else upstream in ("manual_url", "not_supported")
     assert all(f.told == (world.vendor.revocable and f.kind not in world.vendor.spared) for f in families)
     if world.vendor.access_outlives:
         world.clock.skip(world.vendor.lifetime or 0)
     assert world.accepted(tokens) == (set(tokens) & world.vendor.spared if world.vendor.revocable else set(tokens))
     assert [world.token(connection_id, name).status for name in tokens] == [409] * len(tokens)
     assert not any(world.grant(connection_id, name).sealed for name in tokens)
+    wholly = world.vendor.revocable and not world.vendor.spared  # a workspace's own token is its admin's to end
+    ended = "revoked_upstream" if wholly else "manual_url" if world.vendor.revocable else upstream
+    assert world.look(connection_id).json["upstream"] == ended
 
 
 @every("revoked")

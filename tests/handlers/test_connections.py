@@ -64,7 +64,7 @@ def test_a_user_connects_reads_and_disconnects(api):
     assert read.body["missing_scopes"] == []
 
     gone = one(api, "DELETE", done.body["id"], alice)
-    assert gone.body == {"id": done.body["id"], "status": "revoked", "upstream": "queued"}
+    assert gone.body == {"id": done.body["id"], "status": "revoked", "upstream": "revocation_queued"}
     assert one(api, "GET", done.body["id"], alice).body["status"] == "revoked"
 
 

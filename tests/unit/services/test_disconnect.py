@@ -30,7 +30,7 @@ def test_the_provider_is_told_by_the_worker(world):
     """Only ids travel, and the sealed set stays until it is revoked upstream."""
     connection = world.connect()
 
-    assert world.disconnect(connection.id).upstream == "queued"
+    assert world.disconnect(connection.id).upstream == "revocation_queued"
     assert world.queued()[-1] | {"request_id": ""} == {
         "kind": "revoke", "provider": "example", "ids": [[connection.id, 1]], "request_id": "",
     }  # fmt: skip
@@ -47,7 +47,7 @@ def test_a_revocation_that_would_cut_off_another_connection_is_said_to_be_kept_b
 
     assert world.disconnect(files.id).upstream == "shared_grant_kept"
     assert world.wiring.connections.get(mail.id).status == "active"
-    assert world.disconnect(mail.id).upstream == "queued"
+    assert world.disconnect(mail.id).upstream == "revocation_queued"
 
 
 def test_a_revocation_that_reaches_one_token_is_never_kept_back():
@@ -62,7 +62,7 @@ def test_a_revocation_that_reaches_one_token_is_never_kept_back():
     files = world.connect()
     world.connect(service="example-mail")
 
-    assert world.disconnect(files.id).upstream == "queued"
+    assert world.disconnect(files.id).upstream == "revocation_queued"
 
 
 def test_a_provider_that_cannot_be_told_by_us_names_the_page_where_its_user_can():
@@ -89,7 +89,7 @@ def test_disconnecting_again_is_harmless(world):
     connection = world.connect()
     world.disconnect(connection.id)
 
-    assert world.disconnect(connection.id).upstream == "queued"
+    assert world.disconnect(connection.id).upstream == "revocation_queued"
     assert world.actions().count("connection.revoked") == 1
 
 
@@ -108,7 +108,7 @@ def test_a_queue_that_is_down_delays_the_revocation_and_loses_nothing(world):
     for operation in ("send_message", "send_message_batch"):
         world.wiring.aws.sqs.faults.unreachable(operation, times=50)
 
-    assert world.disconnect(connection.id).upstream == "queued"
+    assert world.disconnect(connection.id).upstream == "revocation_queued"
     due = [d for shard in range(4) for d in world.wiring.grants.due(shard, before=world.now + 3600, limit=10)]
     assert connection.id in {d.connection_id for d in due}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from grantkeeper.model import Connection
 from grantkeeper.services.disconnect import Disconnected
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def connection_view(connection: Connection) -> schemas.Connection:
     """One connection, with what its provider said it is good for."""
-    return {**listed_view(connection), "metadata": dict(connection.metadata)}
+    return cast("schemas.Connection", {**listed_view(connection), "metadata": dict(connection.metadata)})
 
 
 def listed_view(connection: Connection) -> schemas.ListedConnection:
@@ -46,6 +46,15 @@ def listed_view(connection: Connection) -> schemas.ListedConnection:
         "updated_at": connection.updated_at,
         "reconnect_by": connection.reconnect_by,
     }
+
+
+def revoked_view(disconnected: Disconnected) -> schemas.Connection:
+    """One that was disconnected, with what became of it at its provider."""
+    view = connection_view(disconnected.connection)
+    view["upstream"] = disconnected.upstream
+    if disconnected.manual_url is not None:
+        view["manual_url"] = disconnected.manual_url
+    return view
 
 
 def opened_view(opened: OpenedConnectSession) -> schemas.ConnectSession:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 from pydantic import Field
 
 from grantkeeper.model import ConnectionStatus, Reason
+from grantkeeper.services.disconnect import Upstream
 
 Id = Annotated[str, Field(min_length=1, max_length=64, pattern="^[A-Za-z0-9_-]+$")]
 Time = Annotated[int, Field(ge=0, description="Epoch seconds")]
@@ -119,6 +120,8 @@ class Connection(ListedConnection):
     """A connection with what its provider said it is good for, such as the sites of an Atlassian account."""
 
     metadata: dict[str, Any]
+    upstream: NotRequired[Annotated[Upstream, Field(description="Of a disconnected one: how it went at the provider")]]
+    manual_url: NotRequired[Annotated[str, Field(description="Where the user ends it himself")]]
 
 
 class ConnectionList(TypedDict):
@@ -141,7 +144,7 @@ class Disconnected(TypedDict):
 
     id: Id
     status: Literal["revoked"]
-    upstream: str
+    upstream: Upstream
     manual_url: NotRequired[Annotated[str, Field(description="Where the user ends it himself")]]
 
 

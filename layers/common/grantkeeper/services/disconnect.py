@@ -15,7 +15,16 @@ from grantkeeper.providers.record import Provider
 from grantkeeper.services.revocation_radius import others_sharing, reaches_others
 from grantkeeper.services.visibility import visible_connection
 
-Upstream = Literal["queued", "done", "shared_grant_kept", "manual_url", "not_supported", "not_applicable"]
+Upstream = Literal[
+    "revocation_queued",
+    "revoked_upstream",
+    "shared_grant_kept",
+    "manual_url",
+    "not_supported",
+    "not_applicable",
+    "abandoned",
+    "done",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +32,11 @@ class Disconnected:
     """
     What was done, and what will be done at the provider, as known at the time of the answer.
 
-    `queued`: the provider is told within minutes, and told again until it answers. `done`: nothing is left to do.
-    `shared_grant_kept`: revoking would cut off another live connection, so our copy is erased and the provider is not
-    told. `manual_url`: the provider can be told by the user alone, there. `not_supported`: it cannot be told at all.
-    `not_applicable`: the user's own API key, which was never ours to revoke.
+    `revocation_queued`: the provider is told within minutes, and told again until it answers. `revoked_upstream`: it
+    was told, and obeyed. `abandoned`: it did not answer for a week, and our copy is erased. `shared_grant_kept`:
+    revoking would cut off another live connection, so our copy is erased and the provider is not told. `manual_url`:
+    the provider can be told by the user alone, there. `not_supported`: it cannot be told at all. `not_applicable`: the
+    user's own API key, which was never ours to revoke. `done`: nothing is left to do, and how it ended is not known.
     """
 
     connection: Connection
@@ -91,30 +101,31 @@ def revoke_upstream_later(
     """
     names = grants.names(connection.id)
     kept = [grant for name in names if (grant := grants.get(connection.id, name)) is not None and grant.sealed]
-    provider = _provider(connection, catalog)
+    provider = record_of(connection, catalog)
     if not kept:
         return Disconnected(connection, "done")
     if connection.kind == "api_key" or provider is None or provider.revocation.kind == "none":
         event = _event(connection, "grant.erased", actor=actor, now=now, request_id=request_id)
         connections.erase(connection.id, audit=event)
-        return _unsupported(connection, provider)
+        return not_told(connection, provider)
 
     generation = max(grant.generation for grant in kept)
     with contextlib.suppress(StoreUnavailable):
         work_queue.send([Work("revoke", provider.id, ((connection.id, generation),), request_id=request_id)])
     shared = reaches_others(provider, others_sharing(connection, connections=connections))
-    return Disconnected(connection, "shared_grant_kept" if shared else "queued")
+    return Disconnected(connection, "shared_grant_kept" if shared else "revocation_queued")
 
 
-def _provider(connection: Connection, catalog: Catalog) -> Provider | None:
-    """None when the operator removed the record: there is nobody left to tell."""
+def record_of(connection: Connection, catalog: Catalog) -> Provider | None:
+    """Find the record; None when the operator removed it: there is nobody left to tell."""
     try:
         return catalog.get(connection.provider)
     except UnknownProvider:
         return None
 
 
-def _unsupported(connection: Connection, provider: Provider | None) -> Disconnected:
+def not_told(connection: Connection, provider: Provider | None) -> Disconnected:
+    """Say why the provider is not told, and where the user can do it himself."""
     if connection.kind == "api_key":
         return Disconnected(connection, "not_applicable")
     url = None if provider is None else provider.revocation.manual_url
