@@ -13,13 +13,13 @@ VENV := .venv/bin
 PORT ?= 8080
 CODE := layers functions cli local bench
 TYPED := grantkeeper functions/* cli local bench
-run_options = --port $(PORT) $(if $(PROVIDERS),--providers "$(PROVIDERS)") \
+run_options = --port $(PORT) $(if $(HOST),--host $(HOST)) $(if $(PROVIDERS),--providers "$(PROVIDERS)") \
 	$(if $(MINISTACK_PORT),--ministack-port $(MINISTACK_PORT))
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
-run: ## the whole product on this machine; PORT=8080 PROVIDERS=file MINISTACK_PORT=…
+run: ## the whole product on this machine; PORT=8080 HOST=127.0.0.1 PROVIDERS=file MINISTACK_PORT=…
 	@$(PYTHON) local/bootstrap.py run
 	@exec $(VENV)/python -m local.run $(run_options)
 

@@ -33,6 +33,7 @@ from local.edge import Edge, deployed_routes
 
 STATE = aws.ROOT / ".local"
 console = Console(highlight=False)
+HOSTS = ("localhost", "127.0.0.1")
 
 
 class Stop(Exception):
@@ -78,7 +79,7 @@ def _run(options: argparse.Namespace, stack: ExitStack) -> None:
     _serve(edge, stack)
     children = Children(logs)
     stack.callback(_stop_children, children)
-    public_url = f"http://localhost:{edge.port}"
+    public_url = f"http://{options.host}:{edge.port}"
     for sentence in providers.refusals(overlays, issuer=public_url):
         console.print(f"  {sentence}", soft_wrap=True, markup=False)
 
@@ -206,6 +207,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.run", description="Run Grantkeeper on this machine.")
     add = parser.add_argument
     add("--port", type=int, default=8080, help="port of the API, the issuer's; 0 takes any (default: 8080)")
+    add(
+        "--host", choices=HOSTS, default=HOSTS[0], help="the issuer's host: some providers redirect to one of them only"
+    )
     add("--ministack-port", type=int, default=0, help="port of the AWS emulator (default: 4566 or any free one)")
     add("--demo-provider-port", type=int, default=9400, help="preferred port of the demo provider")
     add("--demo-app-port", type=int, default=8090, help="preferred port of the demo application")
