@@ -8,7 +8,7 @@ import pytest
 
 from grantkeeper.errors import StoreUnavailable
 from grantkeeper.ports import ShardMark
-from grantkeeper.services.due_shards import EMPTY_FOR, MOST_SHARDS, PATROL, PATROL_TURN, in_turn, patrolled
+from grantkeeper.services.due_shards import ANY_TIME, EMPTY_FOR, MOST_SHARDS, PATROL, PATROL_TURN, in_turn, patrolled
 from tests.doubles.fleet import MINUTE, Fleet
 
 HOUR = 3600
@@ -188,3 +188,32 @@ def test_a_lost_acknowledgement_of_the_mark_is_recognised(fleet):
 
     assert fleet.mark.high_water == 16
     assert not fleet.world.reports.of("due_shards_unknown")
+
+
+def test_a_patrol_and_a_fall_that_cannot_look_stop_no_sweep(fleet):
+    """What they would have seen is seen by the next; what is due goes out."""
+    fleet.tick(64)
+    mark, due = fleet.mark, fleet.connect(20, shards=4)
+    any_time = {"N": str(ANY_TIME)}
+    faults = fleet.world.aws.dynamodb.faults
+    faults.throttle("query", times=50, when=lambda r: r["ExpressionAttributeValues"].get(":before") == any_time)
+
+    report = fleet.tick(4)
+
+    assert report.shards_unread == 0
+    assert fleet.generations(due) == {2}
+    assert fleet.mark == mark
+    assert fleet.world.reports.of("due_shards_unknown")
+
+
+def test_a_tick_costs_the_same_however_many_grants_are_held(fleet):
+    """Ten or three hundred that are due tomorrow: the same queries, and no row read."""
+    seen = []
+    for count in (10, 300):
+        fleet.connect(count, shards=16, due_at=fleet.world.now + 24 * HOUR)
+        before = fleet.queries()
+        report = fleet.tick(16, after=16 * MINUTE)
+        seen.append((fleet.queries() - before, report.due))
+
+    assert seen[0] == seen[1]
+    assert seen[0][1] == 0
