@@ -1,10 +1,11 @@
-"""`grantkeeper init`: signing and branch keys exist before the first user arrives."""
+"""`grantkeeper init` and `grantkeeper keys …`: our own signing keys, made, looked at and revoked in an emergency."""
 
 from __future__ import annotations
 
 import click
 
 from cli import operator
+from cli.output import day, show_list
 from cli.stack import Stack
 
 
@@ -12,6 +13,59 @@ from cli.stack import Stack
 @click.pass_obj
 def init(stack: Stack) -> None:
     """Make the first keys now instead of at the sweeper's next minute. Repeating it changes nothing."""
+    click.echo("Keys made." if _ensure(stack) else "All keys were there already.")
+
+
+@click.group("keys")
+def keys() -> None:
+    """The keys that sign ID and access tokens."""
+
+
+@keys.command("list")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def list_keys(stack: Stack, *, as_json: bool) -> None:
+    """Every signing key: which one signs, which comes next, which is only published until its last token ends."""
+    ring, now = stack.wiring.signing_keys.load(), operator.now()
+    signing = {key.kid for alg in ("ES256", "RS256") if (key := ring.active(alg, now=now)) is not None}
+    rows = [
+        {
+            "kid": key.kid,
+            "alg": key.alg,
+            "state": _state(key.kid in signing, live=key.is_live(now), begun=key.active_from <= now),
+            "signs_from": day(key.active_from),
+            "leaves": None if key.retire_at is None else day(key.retire_at),
+        }
+        for key in ring.keys
+    ]
+    show_list(rows, as_json=as_json, empty="There are no keys yet: run `grantkeeper init`.")
+
+
+@keys.command("revoke")
+@click.argument("kid")
+@click.confirmation_option(prompt="Refuse every token that this key signed, from now on?")
+@click.pass_obj
+def revoke_key(stack: Stack, kid: str) -> None:
+    """
+    Revoke a signing key in an emergency.
+
+    It leaves the JWK Set and its private half is deleted. Users get new tokens at their clients' next refresh;
+    sessions go on. Repeating it changes nothing.
+    """
+    from grantkeeper.services.rotate_keys import Operator, revoke_signing_key
+
+    by = Operator(operator.actor())
+    revoked = revoke_signing_key(kid, signing_keys=stack.wiring.signing_keys, now=operator.now(), by=by)
+    _ensure(stack)  # also after a repetition: the first one may have died before it
+    if revoked is None:
+        click.echo("It was revoked before. Another key signs.")
+        return
+    click.echo("Revoked; another key signs. Its tokens are refused everywhere within five minutes:")
+    click.echo("our functions keep a JWK Set for at most that long, and tell everybody else to do the same.")
+
+
+def _ensure(stack: Stack) -> bool:
+    """Whether anything was missing."""
     from grantkeeper.services.rotate_keys import Operator, ensure_keys
 
     wiring = stack.wiring
@@ -22,4 +76,12 @@ def init(stack: Stack) -> None:
         now=operator.now(),
         by=Operator(operator.actor()),
     )
-    click.echo("Keys made." if changed else "All keys were there already.")
+    return bool(changed)
+
+
+def _state(signs: bool, *, live: bool, begun: bool) -> str:
+    if signs:
+        return "signs"
+    if not live:
+        return "revoked"
+    return "published" if begun else "next"

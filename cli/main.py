@@ -8,7 +8,7 @@ import click
 
 from cli.api_keys import api_keys
 from cli.clients import clients
-from cli.keys import init
+from cli.keys import init, keys
 from cli.providers import providers
 from cli.queues import queues
 from cli.stack import Stack, explain
@@ -25,7 +25,7 @@ def cli(context: click.Context, *, stack_name: str, local: bool) -> None:
     context.obj = Stack("grantkeeper-local" if local and stack_name == "grantkeeper" else stack_name, local=local)
 
 
-for command in (init, api_keys, clients, providers, queues):
+for command in (init, api_keys, clients, keys, providers, queues):
     cli.add_command(command)
 
 
