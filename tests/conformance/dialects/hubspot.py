@@ -14,7 +14,6 @@ from tests.conformance.vendor import Vendor
 from tests.conformance.wire import Call, answer, words
 
 API = "api.hubapi.com/oauth/2026-03"
-OLD_API = "api.hubapi.com/oauth/v1"
 HUB = 1234567
 
 
@@ -35,6 +34,7 @@ class HubSpot(Vendor):
     lifetime = 1800
     refresh_token = "echoed"
     access_outlives = True
+    probed = False  # only with our own credentials beside it
     has_product = True  # the portal has what an optional scope is for
 
     def consent(self, url: str, **answered: Any) -> dict[str, str]:
@@ -48,7 +48,7 @@ class HubSpot(Vendor):
     def routes(self) -> Any:
         return {
             ("POST", f"{API}/token/revoke"): self.revoke,
-            ("GET", f"{OLD_API}/access-tokens/{{token}}"): self.about,
+            ("POST", f"{API}/token/introspect"): self.about,
         }
 
     def refused(self, error: str, description: str = "", status: str = "") -> HttpResponse:
@@ -79,16 +79,20 @@ class HubSpot(Vendor):
         family.refresh.clear()
 
     def about(self, call: Call) -> HttpResponse:
-        """Whose token stands in the path."""
+        """Introspection: the token and our own credentials in a form (token-introspect, 2026-03)."""
         if self._faults:
             return self._faults.pop(0)
-        family: Family | None = self.grants.by_access(call.path_parameters["token"])
+        fields = call.form()
+        if not self.authenticate(call, fields):
+            return self.bad_client()
+        family: Family | None = self.grants.by_access(fields.get("token", ""))
         if family is None:
-            return answer({"status": "error", "message": "not found"}, 404)
+            return answer({"active": False})
         person = family.person
-        made = {"token": call.path_parameters["token"], "user": person.email, "hub_domain": "example.com"}
-        made |= {"scopes": family.scopes, "token_type": "access"}
-        return answer(made | {"hub_id": HUB, "app_id": 1, "expires_in": 1754, "user_id": int(person.id)})
+        made = {"active": True, "token_use": "access_token", "token": fields["token"], "token_type": "bearer"}
+        made |= {"user": person.email, "hub_domain": "example.com", "scopes": family.scopes, "expires_in": 1754}
+        made |= {"client_id": self.client_id, "app_id": 1, "is_private_distribution": True}
+        return answer(made | {"hub_id": HUB, "user_id": int(person.id)})
 
     def expected_profile(self, person: Person) -> dict[str, Any]:
         expected = super().expected_profile(person) | {"provider_user_id": f"{HUB}:{person.id}"}

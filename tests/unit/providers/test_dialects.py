@@ -17,9 +17,11 @@ from grantkeeper.oauth.token_request import code_request, refresh_request, revoc
 from grantkeeper.oauth.token_response import granted, normalise_scopes, sealable, token_set
 from grantkeeper.ports import HttpResponse
 from grantkeeper.providers.catalog import Catalog
+from grantkeeper.providers.record import ProfileRequest
 from grantkeeper.services.fetch_profile import fetch_profile
 from grantkeeper.services.open_connect_session import resolve_scopes
 from grantkeeper.services.redeem_provider_code import ProviderTokens
+from grantkeeper.services.sign_profile import signer_for
 
 NOW = 1_800_000_000
 CALLBACK = "https://id.acme.example/oauth2/callback/p"
@@ -100,7 +102,8 @@ def profile_of(provider_id, answers, body=None, access_token="at-1"):
         name: first_set(provider_id, body, name) for name in granted(answered(provider_id, body), provider=provider)
     }
     tokens = ProviderTokens(json.dumps(body).encode(), sets, None)
-    return fetch_profile(provider=provider, tokens=tokens, provider_http=api), api.requests
+    sign = signer_for(provider, credentials(provider), tokens, now=0) if provider.protocol != "oauth1" else None
+    return fetch_profile(provider=provider, tokens=tokens, provider_http=api, sign=sign), api.requests
 
 
 # --- Slack ---
@@ -376,17 +379,40 @@ def test_dropboxs_account_is_asked_by_an_empty_post():
     assert "content-type" not in dict(request.headers)
 
 
-def test_hubspots_account_is_asked_with_the_token_in_the_path():
-    """And in no header; it is escaped."""
-    url = "https://api.hubapi.com/oauth/v1/access-tokens/at%2F1"
+def test_hubspots_account_is_asked_with_our_credentials_beside_the_token():
+    """Introspection (RFC 7662): both in the body, neither in URL, header or repr."""
+    url = "https://api.hubapi.com/oauth/2026-03/token/introspect"
+    provider = record("hubspot")
     found, (request,) = profile_of(
-        "hubspot", {url: {"user": "a@b.example"}}, body={"hub_id": 7, "user_id": 9}, access_token="at/1"
+        "hubspot",
+        {url: {"active": True, "user": "a@b.example"}},
+        body={"hub_id": 7, "user_id": 9},
+        access_token="at/1",
     )
 
+    us = credentials(provider)
     assert (found.provider_user_id, found.email) == ("7:9", "a@b.example")
-    assert request.url == url
+    assert form(request) == {
+        "token": "at/1",
+        "token_type_hint": "access_token",
+        "client_id": us.client_id,
+        "client_secret": us.client_secret,
+    }
+    assert (request.method, request.url) == ("POST", url)
     assert "authorization" not in dict(request.headers)
-    assert "at%2F1" not in repr(request)
+    assert "at/1" not in repr(request)
+    assert us.client_secret not in repr(request)
+
+
+def test_a_token_in_the_path_is_escaped_and_in_no_header():
+    """For the APIs that want it there."""
+    request = ProfileRequest("info", "https://api.acme.example/tokens/{token}", auth="none")
+
+    sent = profile_request(request, "at/1", {})
+
+    assert sent.url == "https://api.acme.example/tokens/at%2F1"
+    assert "authorization" not in dict(sent.headers)
+    assert "at%2F1" not in repr(sent)
 
 
 def test_discords_picture_is_computed():

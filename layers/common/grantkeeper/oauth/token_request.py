@@ -139,6 +139,21 @@ def revocation_request(
     return _request(rule.method, url, headers, params, rule.encoding)
 
 
+def introspection_request(provider: Provider, credentials: ProviderCredentials, *, url: str, token: str) -> HttpRequest:
+    """
+    Build a question about an access token that our registration asks (RFC 7662 section 2.1).
+
+    Raises:
+        ProviderNotConfigured: The registration lacks the secret its method needs.
+        ProviderMisconfigured: `private_key_jwt`, for which there is no assertion here.
+    """
+    params = {"token": token, "token_type_hint": "access_token"}
+    headers = dict(provider.token_request_headers)
+    method = _method(provider, credentials)
+    _authenticate(method, credentials, headers=headers, params=params, client_assertion=None)
+    return _request("POST", url, headers, params, "form")
+
+
 def assertion_claims(provider: Provider, credentials: ProviderCredentials, *, now: int) -> Mapping[str, Any]:
     """
     Claims of a client assertion for `private_key_jwt` (RFC 7523 section 3, OpenID Connect Core section 9).

@@ -109,7 +109,8 @@ ATLASSIAN = Provider(
             _SCOPES,
             "2026-11-21",
             status="unverified",
-            note="scope names; no revocation endpoint; manual_url; members of /me and of a site beyond their id; the reuse window",
+            note="scope names; no revocation endpoint; manual_url; members of /me and of a site beyond their id; "
+            "the reuse window",
         ),
     ),
 )

@@ -64,11 +64,9 @@ HUBSPOT = Provider(
     ),
     profile=ProfileRule(
         requests=(
+            # it wants our secret beside the token; v1's, which did not, ends on 2027-02-16
             ProfileRequest(
-                "info",
-                # For the address alone, while v1 stands: its successor wants our secret beside the token.
-                "https://api.hubapi.com/oauth/v1/access-tokens/{token}",  # in the path, and in no header
-                auth="none",
+                "info", "https://api.hubapi.com/oauth/2026-03/token/introspect", method="POST", auth="introspection"
             ),
         ),
         id_template="{metadata#/hub_id}:{metadata#/user_id}",  # a person in a portal
@@ -93,6 +91,11 @@ HUBSPOT = Provider(
             "https://developers.hubspot.com/docs/api-reference/latest/authentication/oauth-tokens/revoke-token",
             "2026-11-21",
             note="endpoints of 2026-03, hub_id and user_id in the token response, standard errors",
+        ),
+        Source(
+            "https://developers.hubspot.com/docs/api-reference/2026-03/authentication/oauth-tokens/token-introspect",
+            "2026-11-21",
+            note="introspection: a form with client_id, client_secret and token; hub_id, user_id, user, hub_domain",
         ),
         Source(
             "https://developers.hubspot.com/changelog/v1-oauth-api-deprecation",

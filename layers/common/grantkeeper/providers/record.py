@@ -134,7 +134,8 @@ class ProfileRequest:
     method: Literal["GET", "POST"] = "GET"
     headers: Pairs = ()
     body: str | None = None  # JSON, e.g. a GraphQL query; None with POST: an empty body
-    auth: Literal["bearer", "query", "none", "oauth1"] = "bearer"  # none: `{token}` in the URL carries it
+    # none: `{token}` in the URL carries it; introspection: in the body, beside our own credentials (RFC 7662)
+    auth: Literal["bearer", "query", "none", "oauth1", "introspection"] = "bearer"
     token_parameter: str = "access_token"  # with auth="query"
     success_pointer: str | None = None  # must be true in the body, for those who refuse in a 200 (Slack: "/ok")
     when: Literal["always", "email_missing", "no_id_token"] = "always"  # no_id_token: after the trip that brought one

@@ -61,7 +61,7 @@ def check_post_connect(provider: Provider) -> None:
             refuse(f"{place}.request.name", "A short lower-case name that nothing else is kept under is expected.")
         kept.add(step.request.name)
         _check_request(step.request, {"metadata"}, f"{place}.request")
-        if step.request.auth == "oauth1":
+        if step.request.auth in ("oauth1", "introspection"):
             refuse(f"{place}.request.auth", "A request of this kind is not signed.")
         check_pointer(step.entries or None, f"{place}.entries")
         if not step.keep:
@@ -78,6 +78,8 @@ def _check_request(request: ProfileRequest, sources: set[str], place: str) -> No
     for used in places_in(request.url):
         _check_place(used, sources, f"{place}.url")
     check_pointer(request.success_pointer, f"{place}.success_pointer")
+    if request.auth == "introspection" and (request.method != "POST" or request.body is not None):
+        refuse(f"{place}.auth", "An introspection is a POST without a body of its own (RFC 7662).")
     if request.body is not None and (request.method != "POST" or not _is_json(request.body)):
         refuse(f"{place}.body", "JSON is expected, with POST.")
 

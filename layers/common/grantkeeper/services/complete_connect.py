@@ -29,11 +29,12 @@ from grantkeeper.ports import (
 from grantkeeper.providers.record import Provider
 from grantkeeper.services.abandon_tokens import abandon_tokens
 from grantkeeper.services.client_redirect import CLIENT_ERRORS
-from grantkeeper.services.fetch_profile import Sign, fetch_profile
+from grantkeeper.services.fetch_profile import fetch_profile
 from grantkeeper.services.pending_connection import Arrival, pending_connection
 from grantkeeper.services.post_connect import ask_after_connect
 from grantkeeper.services.redeem_provider_code import ProviderTokens
 from grantkeeper.services.redirect_uris import require_registered
+from grantkeeper.services.sign_profile import signer_for
 
 _ERROR_OF_STATUS = {403: "access_denied", 503: "temporarily_unavailable"}
 OWN_ERRORS = frozenset({"account_mismatch", "connection_revoked"})
@@ -98,7 +99,7 @@ def complete_connect(
     session = open_session_of(request, connect_sessions=connect_sessions, clients=clients, now=now)
     try:
         _require_active_user(session, users)
-        sign = _signer(provider, credentials, tokens, now=now)
+        sign = signer_for(provider, credentials, tokens, now=now)
         profile = fetch_profile(provider=provider, tokens=tokens, provider_http=provider_http, sign=sign)
         found = ask_after_connect(provider=provider, tokens=tokens, provider_http=provider_http)
         arrival = Arrival(request, session, provider, credentials, tokens, profile, now, request_id, found)
@@ -177,15 +178,6 @@ def _returnable(
     if client is None or client.status != "active":
         raise ConnectSessionExpired("The application is not active.")
     return session
-
-
-def _signer(provider: Provider, credentials: ProviderCredentials, tokens: ProviderTokens, *, now: int) -> Sign | None:
-    """For providers that want the profile's request signed."""
-    if provider.protocol != "oauth1":
-        return None
-    from grantkeeper.services.oauth1_trip import signer  # noqa: PLC0415 - OAuth 1.0a only
-
-    return signer(provider, credentials, tokens, now=now)
 
 
 def _require_active_user(session: ConnectSession, users: Users) -> None:

@@ -38,7 +38,7 @@ def fetch_profile(
         provider: The record, its variables filled.
         tokens: The provider's answer, judged; its ID token's claims validated.
         provider_http: Sends the requests.
-        sign: Signs a request that the record wants signed (OAuth 1.0a).
+        sign: Completes a request that needs our registration too (OAuth 1.0a, introspection).
 
     Raises:
         ProviderUnavailable: The provider does not answer, or says that it cannot.
@@ -132,7 +132,7 @@ def _request(
 ) -> HttpRequest | None:
     """None when the URL needs a value that nobody has told."""
     sent = profile_request(request, access_token, sources)
-    if sent is None or request.auth != "oauth1":
+    if sent is None or request.auth not in ("oauth1", "introspection"):
         return sent
     if sign is None:
         raise TokenResponseRejected("Only the connect trip can sign this request.", reason="account_unknown")

@@ -16,6 +16,7 @@ from grantkeeper.services.open_grant import open_grant
 from grantkeeper.services.read_token import TokenWanted, current_grant
 from grantkeeper.services.redeem_provider_code import ProviderTokens
 from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run, provider_of
+from grantkeeper.services.sign_profile import needs_registration, signer_for
 from grantkeeper.services.successor import read_tokens
 from grantkeeper.services.visibility import visible_connection
 
@@ -105,13 +106,11 @@ def _fetch(connection: Connection, *, cause: Cause, ports: RefreshPorts, run: Ru
 
 
 def _signer(grant: Grant, tokens: ProviderTokens, *, provider: Provider, ports: RefreshPorts, now: int) -> Sign | None:
-    """For providers that want the profile's request signed."""
-    if grant.kind != "oauth1":
+    """For providers that want our registration beside the user's token."""
+    if not needs_registration(provider):
         return None
-    from grantkeeper.services.oauth1_trip import signer  # noqa: PLC0415 - OAuth 1.0a only
-
     credentials = ports.credentials.by_client_id(provider.credentials_id, grant.credentials_id)
-    return signer(provider, credentials, tokens, now=now)
+    return signer_for(provider, credentials, tokens, now=now)
 
 
 def _changed(before: Profile | None, after: Profile) -> tuple[str, ...]:
