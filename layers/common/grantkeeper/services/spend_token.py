@@ -160,7 +160,9 @@ def probing(
 
 def _probe(provider: Provider) -> ProfileRequest | None:
     """The request that tells whose token it is, if the provider has one."""
-    asked = (request for request in provider.profile.requests if request.when == "always" and not request.optional)
+    with_us = ("oauth1", "introspection")  # opened by our registration beside the token, which is not at hand here
+    always = (request for request in provider.profile.requests if request.when == "always" and not request.optional)
+    asked = (request for request in always if request.auth not in with_us)
     request = next(asked, None)
     if request is None and provider.userinfo_endpoint is not None:
         return ProfileRequest("userinfo", provider.userinfo_endpoint)
