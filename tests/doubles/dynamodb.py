@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Collection
 from typing import Any
 
 from tests.doubles.dynamodb_expressions import Parser, Scope, Tree, apply_update, at, holds, project
@@ -69,6 +70,10 @@ class InMemoryDynamoDB:
         """All items, for assertions."""
         with self._lock:
             return copied(list(self._tables[table].items.values()))
+
+    def look(self, table: str) -> Collection[Item]:
+        """All items as they stand, for a look and no more."""
+        return self._tables[table].items.values()
 
     def restore(self, table: str, item: Item) -> None:
         """Put an item back behind everybody's back: a restored or tampered row."""
@@ -237,13 +242,17 @@ class InMemoryDynamoDB:
         if filter_tree is not None and keys is not None:
             _refuse_key_filter(filter_tree, table.keys_of(index))
         view = self._view(request["TableName"], consistent=request.get("ConsistentRead", False), index=index)
-        rows = table.rows(view, index, forward=request.get("ScanIndexForward", True))
-        rows = [row for row in rows if keys is None or holds(keys, row)]
+        forward = request.get("ScanIndexForward", True)
+        if keys is None:
+            rows = table.rows(view, index, forward=forward)
+        else:
+            partition = _partition_of(keys, table.keys_of(index)[0])
+            rows = _run(keys, table.partition(view, index, partition, forward=forward))
         start = request.get("ExclusiveStartKey")
         if start is not None:
-            rows = table.after(rows, start, index, forward=request.get("ScanIndexForward", True))
+            rows = table.after(rows, start, index, forward=forward)
         limit = min(request.get("Limit", 1 << 30), self.page_size or 1 << 30)
-        page, last = _page(rows, limit)
+        page, last = _page(rows, limit, held=lambda row: table.projected(row, index))
         found = [row for row in page if filter_tree is None or holds(filter_tree, row)]
         answer: dict[str, Any] = {"Count": len(found), "ScannedCount": len(page)}
         if request.get("Select") != "COUNT":
@@ -345,11 +354,11 @@ def _projection(request: dict[str, Any], scope: Scope) -> list[tuple[Any, ...]] 
     return None if text is None else Parser(text, scope).projection()
 
 
-def _page(rows: list[Item], limit: int) -> tuple[list[Item], Item | None]:
-    """The rows of one page, and the row it stopped at, if it stopped."""
+def _page(rows: list[Item], limit: int, *, held: Callable[[Item], Item]) -> tuple[list[Item], Item | None]:
+    """The rows of one page, and the row it stopped at, if it stopped; an index's rows weigh what it holds of them."""
     size = 0
     for count, row in enumerate(rows, start=1):
-        size += item_size(row)
+        size += item_size(held(row))
         if count >= limit or (size > PAGE_BYTES and count < len(rows)):
             return rows[:count], row
     return rows, None
@@ -370,6 +379,20 @@ def _check_key_condition(tree: Tree, keys: tuple[str, ...]) -> None:
         named.append(name)
     if keys[0] not in named:
         raise Invalid(f"Query condition missed key schema element: {keys[0]}")
+
+
+def _partition_of(tree: Tree, name: str) -> Item:
+    """The value that a checked key condition wants of the partition key."""
+    parts = [tree[1], tree[2]] if tree[0] == "and" else [tree]
+    [value] = [part[3][1] for part in parts if part[0] == "compare" and part[2][1][0] == name]
+    return dict(value)
+
+
+def _run(keys: Tree, rows: list[Item]) -> list[Item]:
+    """The rows of an ordered partition that a key condition means: they stand together, mostly at its beginning."""
+    if not rows or not holds(keys, rows[0]):
+        return [row for row in rows if holds(keys, row)]
+    return rows[: bisect_left(rows, True, key=lambda row: not holds(keys, row))]
 
 
 def _refuse_key_filter(tree: Any, keys: tuple[str, ...]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +13,53 @@ from tests.doubles.dynamodb_values import Invalid, Item, kind_of, normal, sort_k
 Key = tuple[Any, ...]
 
 
+class Rows(dict[Key, Item]):
+    """Items by their key; each partition that was asked for is kept in order, so that a query looks at no other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ordered: dict[str | None, tuple[Callable[[Item], Key | None], dict[Any, list[tuple[Key, Key]]]]] = {}
+
+    def __setitem__(self, key: Key, item: Item) -> None:
+        self._take_out(key)
+        super().__setitem__(key, item)
+        for order, partitions in self._ordered.values():
+            place = order(item)
+            if place is not None:
+                insort(partitions.setdefault(place[0], []), (place, key))
+
+    def pop(self, key: Key, *default: Any) -> Any:
+        self._take_out(key)
+        return super().pop(key, *default)
+
+    def _take_out(self, key: Key) -> None:
+        old = self.get(key)
+        for order, partitions in self._ordered.values():
+            place = None if old is None else order(old)
+            if place is not None:
+                rows = partitions[place[0]]
+                del rows[bisect_left(rows, (place, key))]
+
+    def partition(self, index: str | None, of: Any, order: Callable[[Item], Key | None]) -> list[Item]:
+        """
+        The rows of one partition of an index, in order.
+
+        Args:
+            of: Its key.
+            order: Where an item stands, its partition first; None for an item that is not on the index.
+        """
+        if index not in self._ordered:
+            partitions: dict[Any, list[tuple[Key, Key]]] = {}
+            for key, item in self.items():
+                place = order(item)
+                if place is not None:
+                    partitions.setdefault(place[0], []).append((place, key))
+            for rows in partitions.values():
+                rows.sort()
+            self._ordered[index] = (order, partitions)
+        return [self[key] for _, key in self._ordered[index][1].get(of, [])]
+
+
 @dataclass
 class Table:
     """Rows by their key, and what the schema says about them."""
@@ -18,7 +67,7 @@ class Table:
     keys: tuple[str, ...]
     types: dict[str, str]
     indexes: dict[str, tuple[tuple[str, ...], dict[str, Any]]]  # name → (key names, projection)
-    items: dict[Key, Item] = field(default_factory=dict)
+    items: Rows = field(default_factory=Rows)
 
     @classmethod
     def of(cls, schema: dict[str, Any]) -> Table:
@@ -86,6 +135,16 @@ class Table:
         names = self.keys_of(index)
         present = [item for item in view.values() if all(name in item for name in names)]
         return sorted(present, key=lambda item: self._order(item, index), reverse=not forward)
+
+    def partition(self, view: dict[Key, Item], index: str | None, of: Item, *, forward: bool) -> list[Item]:
+        """The rows of one partition, in order."""
+        names, wanted = self.keys_of(index), sort_key(normal(of))
+        if not isinstance(view, Rows):  # as it was at some moment
+            return [row for row in self.rows(view, index, forward=forward) if sort_key(row[names[0]]) == wanted]
+        rows = view.partition(
+            index, wanted, lambda item: self._order(item, index) if all(name in item for name in names) else None
+        )
+        return rows if forward else rows[::-1]
 
     def _order(self, item: Item, index: str | None) -> Key:
         names = self.keys_of(index) if index is None else (*self.keys_of(index), *self.keys)
