@@ -245,7 +245,7 @@ class World:
     def own_picture(self) -> Answer:
         """The same of the user who signed in last."""
         headers = {"authorization": f"Bearer {self.bearer}"}
-        return self.function("connections")("GET /v1/profile/avatar", headers=headers)
+        return self.function("account")("GET /v1/profile/avatar", headers=headers)
 
     def disconnect(self, connection_id: str) -> str:
         """Disconnect; what is told of the provider."""

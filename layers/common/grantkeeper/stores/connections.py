@@ -10,7 +10,6 @@ from grantkeeper.model import AuditEvent, Avatar, Connection, ConnectSession, Gr
 from grantkeeper.ports import CONFIRM_SLACK, Pending
 from grantkeeper.stores import keys
 from grantkeeper.stores.audit_item import audit_writes
-from grantkeeper.stores.avatars import avatar_item
 from grantkeeper.stores.confirmation import Confirmation, entries, uniqueness
 from grantkeeper.stores.connection_item import connection_item, pending_item, read_connection, read_pending
 from grantkeeper.stores.grant_item import grant_item
@@ -195,6 +194,8 @@ class DynamoConnections:
         change = "SET #profile = :value, #updated_at = :now, #write_id = :write_id"
         beside: tuple[Item, ...] = ()
         if avatar is not None:
+            from grantkeeper.stores.avatars import avatar_item  # noqa: PLC0415 - a hot function does without
+
             beside = (self._table.to_put(avatar_item(keys.connection_avatar(connection_id), avatar)),)
         return self._update_meta(connection_id, change, profile, now=now, audit=audit, beside=beside)
 
