@@ -43,7 +43,9 @@ def _redirects(provider: Provider) -> str:
         local.append("`http://127.0.0.1:8080`")
     only = " only" if len(local) == 1 else ""
     query = " A redirect URI with a query is refused." if rule.query == "forbidden" else ""
-    return f"A local run may use {' or '.join(local)}{only}.{query}"
+    length = "" if rule.max_length is None else f" It has at most {rule.max_length} characters."
+    other = " (`make run HOST=127.0.0.1`)" if rule.localhost == "forbidden" else ""
+    return f"A local run may use {' or '.join(local)}{only}{other}.{query}{length}"
 
 
 def _enable(provider: Provider, service: Service | None) -> str:
@@ -211,7 +213,10 @@ def profile_facts(provider: Provider) -> str:
 
 def sources(provider: Provider) -> str:
     """Every source, and what nobody has verified."""
-    lines = []
+    how = "Read on the day that is named"
+    if provider.protocol != "api_key":
+        how += ", and tested against a double that was written from what was read"
+    lines = [f"{how}. Nothing here was tried against the live provider.\n"]
     for source in provider.sources:
         doubt = "**not verified:** " if source.status == "unverified" else ""
         lines.append(f"- {doubt}{source.note} (<{source.url}>, {source.checked})")
