@@ -91,6 +91,11 @@ NOTION = Provider(
     registration_url="https://www.notion.so/my-integrations",
     sources=(
         Source(
+            "https://developers.notion.com/changelog/retrieve-information-about-your-token",
+            "2026-11-21",
+            note="users/me tells the person who authorized, and no workspace id",
+        ),
+        Source(
             "https://developers.notion.com/guides/get-started/authorization",
             "2026-11-21",
             note="endpoints, Basic with JSON, redirect_uri, rotation, several grants per user",

@@ -82,6 +82,17 @@ SALESFORCE = Provider(
     registration_url="https://help.salesforce.com/s/articleView?id=sf.connected_app_create.htm",
     sources=(
         Source(
+            "https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_using_userinfo_endpoint.htm",
+            "2026-11-21",
+            note="userinfo is of the token's own user; email_verified follows a link he was sent",
+        ),
+        Source(
+            "https://developer.salesforce.com/docs/platform/mobile-sdk/guide/oauth-using-identity-urls.html",
+            "2026-11-21",
+            status="unverified",
+            note="`sub` of userinfo is the `id` of the token response, host and all",
+        ),
+        Source(
             "https://github.com/NangoHQ/nango/blob/master/packages/providers/providers.yaml",
             "2026-11-21",
             note="endpoints, hosts, scopes, instance_url; refresh by policy of the org",
