@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -132,7 +132,11 @@ def _dynamodb(guard: GuardedAws, name: str, kwargs: Mapping[str, Any]) -> Iterat
         assert partition is not None, kwargs["KeyConditionExpression"]
         value = kwargs["ExpressionAttributeValues"][partition[2]]["S"]
         index = f"/index/{kwargs['IndexName']}" if "IndexName" in kwargs else ""
-        yield _request("dynamodb:Query", guard.resources[kwargs["TableName"]] + index, leading_keys={value})
+        request = _request("dynamodb:Query", guard.resources[kwargs["TableName"]] + index, leading_keys={value})
+        read = {"dynamodb:Select": frozenset({kwargs.get("Select", "ALL_ATTRIBUTES")})}
+        if "ProjectionExpression" in kwargs:
+            read["dynamodb:Attributes"] = frozenset(kwargs["ExpressionAttributeNames"].values())
+        yield replace(request, context={**request.context, **read})
     elif name in SINGLE:
         yield _item(guard, SINGLE[name], kwargs["TableName"], [kwargs.get("Key") or kwargs["Item"]])
     else:

@@ -37,14 +37,15 @@ def all_roles() -> list[str]:
     return sorted(of_type("AWS::IAM::Role"))
 
 
-def who_may(actions: set[str], table: str, partition: str) -> set[str]:
-    """The functions whose role allows one of the actions on a partition of a table."""
+def who_may(actions: set[str], table: str, partition: str, *, attribute: str = "sealed") -> set[str]:
+    """The functions whose role allows one of the actions on a partition of a table and on this attribute there."""
     return {
         function
         for function in functions()
         for statement in profile(function)
         if statement.on(table) and statement.actions & actions and not _is_index_or_stream(statement.resources)
         if _covers(statement.values("dynamodb:LeadingKeys"), partition)
+        and _covers(statement.values("dynamodb:Attributes"), attribute)
     }
 
 
@@ -136,6 +137,7 @@ def test_sealed_grants_are_read_by_nobody_who_has_no_business_with_connections()
     readers = who_may(READ, "GrantsTable", "CONNECTION#con_1")
 
     assert readers == OPEN_GRANTS | {"CallbackFunction", "ConnectionsFunction"}
+    assert who_may(READ, "GrantsTable", "CONNECTION#con_1", attribute="status") == readers | {"RescueFunction"}
 
 
 def test_key_material_is_read_by_those_who_open_it():

@@ -166,7 +166,7 @@ class DynamoGrants:
         the grant's status is the authority.
         """
         with contextlib.suppress(ConditionFailed, StoreUnavailable):
-            grants = self._table.query(keys.connection(saved.connection_id)[0], prefix="GRANT#")
+            grants = self._table.query(keys.connection(saved.connection_id)[0], prefix="GRANT#", only="#status")
             if any(_is(grant, "status", {"S": "needs_reauth"}) for grant in grants):
                 return
             self._table.update(

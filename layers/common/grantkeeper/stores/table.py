@@ -61,7 +61,7 @@ class Table:
         return item
 
     def query(
-        self, pk: str, *, prefix: str = "", where: str = "", values: Mapping[str, Any] | None = None
+        self, pk: str, *, prefix: str = "", where: str = "", values: Mapping[str, Any] | None = None, only: str = ""
     ) -> list[Item]:
         """
         All items of a partition, consistent, page by page to the end.
@@ -71,13 +71,16 @@ class Table:
             prefix: Only sort keys that begin with it.
             where: A filter.
             values: What the filter compares with.
+            only: Placeholders of the attributes to read, where a role may read no others.
         """
         condition = "#pk = :pk AND begins_with(#sk, :prefix)" if prefix else "#pk = :pk"
         bound: dict[str, Any] = {":pk": pk, **({":prefix": prefix} if prefix else {}), **(values or {})}
-        request = self.request(condition=None, values=bound, expressions=(condition, where))
+        request = self.request(condition=None, values=bound, expressions=(condition, where, only))
         request |= {"KeyConditionExpression": condition, "ConsistentRead": True}
         if where:
             request["FilterExpression"] = where
+        if only:
+            request |= {"ProjectionExpression": only, "Select": "SPECIFIC_ATTRIBUTES"}
         return list(self.pages(request, limit=None))
 
     def pages(self, request: Mapping[str, Any], *, limit: int | None) -> Iterable[Item]:
