@@ -217,6 +217,14 @@ def test_a_step_after_the_connect_is_checked_like_everything_a_token_goes_to(cha
     assert refused({"token_response": metadata, "post_connect": [SITES | changes]}) == f"post_connect[0].{field}"
 
 
+def test_a_browser_does_not_wait_for_many_steps():
+    """The callback has 25 seconds for all its calls."""
+    steps = [SITES | {"request": SITES["request"] | {"name": f"step{n}"}} for n in range(3)]
+
+    assert len(load(ACME | {"post_connect": steps[:2]}).post_connect) == 2
+    assert refused({"post_connect": steps}) == "post_connect"
+
+
 @pytest.mark.parametrize("host", ["localhost:9400", "127.0.0.1:9400", "[::1]:9400", "demo.localhost"])
 def test_a_local_run_may_use_http_at_a_loopback_host(host):
     """And nowhere else."""

@@ -13,6 +13,7 @@ PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 POINTER = re.compile(r"(?:/[^/]*)*")
 PROFILE_FIELDS = frozenset({"provider_user_id", "email", "email_verified", "name", "avatar_url", "locale"})
 OWN_SOURCES = frozenset({"id_token", "token_response", "metadata", "userinfo", "emails"})
+MAX_STEPS = 2
 TAKEN = frozenset({"id_token", "token_response", "metadata"})
 
 
@@ -54,6 +55,8 @@ def check_post_connect(provider: Provider) -> None:
     Raises:
         InvalidProviderRecord: `field` names the place.
     """
+    if len(provider.post_connect) > MAX_STEPS:
+        refuse("post_connect", "Two steps at most: the browser waits for each of them.")
     kept = {name for name, _ in provider.token_response.metadata}
     for i, step in enumerate(provider.post_connect):
         place = f"post_connect[{i}]"

@@ -91,8 +91,9 @@ def complete_callback(
         if code is None:
             return begin_trip(trip, ports=ports, now=now)
         tokens = redeem_trip(code, trip, state=state, ports=ports, now=now)
-        ports.breakers.record_success(trip.provider)
-        return _finish(trip, tokens, issuer=issuer, ports=ports, now=now, request_id=request_id, spare=spare)
+        location = _finish(trip, tokens, issuer=issuer, ports=ports, now=now, request_id=request_id, spare=spare)
+        ports.breakers.record_success(trip.provider)  # last: what was granted is in safety by now
+        return location
     except ConnectSessionExpired:
         raise
     except GrantkeeperError as error:
