@@ -92,8 +92,6 @@ def complete_callback(
             return begin_trip(trip, ports=ports, now=now)
         tokens = redeem_trip(code, trip, state=state, ports=ports, now=now)
         location = _finish(trip, tokens, issuer=issuer, ports=ports, now=now, request_id=request_id, spare=spare)
-        ports.breakers.record_success(trip.provider)  # last: what was granted is in safety by now
-        return location
     except ConnectSessionExpired:
         raise
     except GrantkeeperError as error:
@@ -102,6 +100,8 @@ def complete_callback(
 
             report_refused_trip(trip, error, ports=ports, now=now)
         return _failed(trip, error, issuer=issuer, ports=ports, now=now, request_id=request_id)
+    ports.breakers.record_success(trip.provider)  # last: what was granted is in safety by now
+    return location
 
 
 def _state(parameters: Parameters) -> str:
