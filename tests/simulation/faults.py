@@ -56,7 +56,7 @@ class Faults:
         self.outages: dict[str, float] = {}
         self.planned: dict[str, float] = {}
         if rng.random() < 0.12:
-            self.planned["table"] = rng.choice((2.0, 6.0, 15.0, 40.0, 200.0))
+            self.planned["table"] = rng.choice((2.0, 6.0, 15.0, 40.0, 200.0, 450.0))
             if rng.random() < 0.3:
                 self.planned["queue"] = rng.choice((2.0, 6.0, 15.0, 40.0))
         elif rng.random() < 0.03:

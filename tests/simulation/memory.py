@@ -6,8 +6,9 @@ The tables in memory, with the atomicity of the real stores: each method is one 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from grantkeeper.errors import Conflict, ConnectSessionExpired
 from grantkeeper.model import AuditEvent, Avatar, Connection, ConnectSession, DueGrant, Grant, Lease, Profile, Reason
@@ -314,6 +315,12 @@ class MemoryConnections:
 
     def update_scopes(self, connection_id: str, scopes: Sequence[str], *, now: int, audit: AuditEvent) -> bool:
         return self._change(connection_id, audit, scopes=tuple(scopes), updated_at=now)
+
+    def update_forecast(self, connection_id: str, reconnect_by: int | None, *, now: int, audit: AuditEvent) -> bool:
+        return self._change(connection_id, audit, reconnect_by=reconnect_by, updated_at=now)
+
+    def update_metadata(self, connection_id: str, metadata: Mapping[str, Any], *, now: int, audit: AuditEvent) -> bool:
+        return self._change(connection_id, audit, metadata=metadata, updated_at=now)
 
     def touch(self, connection_id: str, *, day: str) -> None:
         meta = self._t.metas.get(connection_id)

@@ -328,6 +328,16 @@ def _off_index() -> list[Patch]:
     return [(work, "_postpone", instead)]
 
 
+@mutant("the intent is the refresh token itself")
+def _plain_intent() -> list[Patch]:
+    real = lease_policy.new_lease
+
+    def instead(grant: Any, *, token: str, **how: Any) -> Any:
+        return replace(real(grant, token=token, **how), intent=token)
+
+    return [(take_lease, "new_lease", instead)]
+
+
 def _lease_fence(self: Any, successor: Any) -> Saved:
     """A save that only the holder of the lease may make, whatever the generation it read."""
     key = (successor.connection_id, successor.name)

@@ -257,10 +257,22 @@ class Oracle:
                 self.refuse("I9", f"{key} is active, and the provider takes none of its tokens")
             if row.status == "active" and row.due_at is None and row.expires_at is not None and not world.idle:
                 self.refuse("I9", f"{key} is active, expires, and is never due")
-        for family, by in provider.cut_off:
-            told = world.shared_when_told.get(by)
-            if told is not None and family.connection_id in told:
-                self.refuse("I6", f"revoking {by} cut off {family.connection_id}, which was seen to share its account")
+        for cid, meta in world.tables.metas.items():
+            self._mirrored(cid, meta.status)
+        self._nobody_cut_off()
+
+    def _nobody_cut_off(self) -> None:
+        for family, by in self.w.provider.cut_off:
+            if family.connection_id in self.w.shared_when_told.get(by, ()):
+                cut = family.connection_id
+                self.refuse("I6", f"revoking {by} cut off {cut}, which was seen to share its account")
+
+    def _mirrored(self, cid: str, status: str) -> None:
+        """What the connection says of itself is what its worst token says."""
+        statuses = {row.status for (each, _), row in self.w.tables.rows.items() if each == cid}
+        worst = next(each for each in ("revoked", "needs_reauth", "active") if each in statuses)
+        if worst != status:
+            self.refuse("I4", f"{cid} says {status}, and its tokens {sorted(statuses)}")
 
     def _revoked_in_the_end(self, key: tuple[str, str], row: Grant) -> None:
         if row.sealed:

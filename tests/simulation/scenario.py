@@ -27,7 +27,7 @@ def _bag(**weights: int) -> list[str]:
 
 
 PROFILE_BAG = _bag(strict=4, family=4, grace=3, short_grace=2, lasting=2, silent=1, optional=2, fixed=2)
-STATE_BAG = _bag(fresh=2, near=10, expired=8, orphan=3, spent_orphan=2, parked=3, restored=1, endless=1)
+STATE_BAG = _bag(fresh=2, near=10, expired=8, orphan=3, spent_orphan=2, parked=3, restored=1, endless=1, struck=3)
 ACTOR_BAG = _bag(
     read=6, rejected=3, forced=3, worker=4, twice=3, sweep=3, disconnect=4, revoke=1, reconnect=2, sync=1, withdraw=1
 )
@@ -51,6 +51,7 @@ _STARTS = {
     "parked": Start(LIFETIME - 100),
     "restored": Start(LIFETIME - 100),
     "endless": Start(5000, expires=False),
+    "struck": Start(LIFETIME - 200),
 }
 
 
@@ -60,17 +61,17 @@ def set_up(world: World) -> None:
     profile: Any = rng.choice(PROFILE_BAG)
     effect: Any = "token" if rng.random() < 0.35 else "grant"
     state = rng.choice(STATE_BAG)
-    if profile == "fixed" and state in ("orphan", "spent_orphan", "parked", "restored"):
+    if profile == "fixed" and state in ("orphan", "spent_orphan", "parked", "restored", "struck"):
         state = "near"
     start = _STARTS[state]
     world.provider = SimulatedProvider(profile, effect, expires_in=LIFETIME if start.expires else None)
     world.provider.coin = rng.random
     rule = record(profile, effect)
     world.catalog = SimpleNamespace(get=lambda _id: rule)
-    names = ("main", "user") if rng.random() < 0.1 and state in ("near", "expired") else ("main",)
+    names = ("main", "user") if rng.random() < 0.12 else ("main",)
     if len(names) == 2:
         rule = record(profile, effect, names=2)
-    world.idle = rng.random() < 0.04
+    world.idle = rng.random() < 0.08
     first = _connect(world, A, names=names, age=start.age)
     if rng.random() < 0.3:
         _connect(world, B, names=("main",), age=300, sub="usr_bob")
@@ -123,10 +124,13 @@ def _grant(
 
 def _past(world: World, state: str, families: list[Family]) -> None:
     """What somebody who is dead now has done."""
-    if state not in ("orphan", "spent_orphan", "parked", "restored"):
+    if state not in ("orphan", "spent_orphan", "parked", "restored", "struck"):
         return
     world.scenario_trouble = True
     family, provider = families[0], world.provider
+    if state == "struck":
+        _strike(world, family)
+        return
     row = world.tables.grants.get(A, family.name)
     spent = family.current or ""
     ago = 5 + int(world.rng.random() * 90)
@@ -149,6 +153,17 @@ def _past(world: World, state: str, families: list[Family]) -> None:
     assert issue is not None
     issue.fate, issue.parked = "delivered", True
     _park(world, row, response.body, received_at=NOON - 4 - ago, spent=spent)
+
+
+def _strike(world: World, family: Family) -> None:
+    """The provider has said dead once: rightly, since the consent was withdrawn, or not."""
+    ago = 1 + int(world.rng.random() * 60)
+    row = world.tables.rows[(A, family.name)]
+    world.tables.grants.strike(row, now=NOON - ago)
+    world.oracle.dead[family.current or ""] = [NOON - float(ago)]
+    world.faults.dead_once = True
+    if world.rng.random() < 0.5:
+        world.provider.withdraw()
 
 
 def _park(world: World, row: Grant, body: bytes, *, received_at: int, spent: str) -> None:
@@ -215,7 +230,7 @@ def _reconnect(world: World, *, at: float) -> str:
     session_id = f"cs_{world.new_id('s')}"
     fresh = [_grant(world, connection, name=name, made_at=NOON, generation=1) for name in connection.token_names]
     grants = tuple(replace(grant, generation=0) for _, grant in fresh)
-    expires_at = NOON + 600
+    expires_at = NOON + (600 if world.rng.random() < 0.6 else 1 + int(at + 6 * world.rng.random()))
     session = ConnectSession(
         session_id, CLIENT, ALICE, "files", "example", SCOPES, "https://app.example/back", "ticket", NOON, expires_at,
         connection_id=A, status="authorized", confirmation_hash=ids.digest("value"), pending_connection_id=A,

@@ -18,7 +18,7 @@ from tests.simulation.world import Options
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(600)]
 
-RUNS = 4000
+RUNS = 3000
 FROZEN = Options(zombies=True, longest_pause=60.0, pause_rate=0.3, counting=True)
 LIMITED = Options(zombies=False, longest_pause=60.0, pause_rate=0.3, counting=True)
 

@@ -17,7 +17,7 @@ from tests.simulation.real import ComparedTables, RealTables
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(1800)]
 
-RUNS = int(os.environ.get("SIMULATION_REAL_RUNS", "1500"))
+RUNS = int(os.environ.get("SIMULATION_REAL_RUNS", "1000"))
 SEQUENCES = 300
 LENGTH = 40
 NOON = 1_800_000_000

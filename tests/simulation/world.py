@@ -62,6 +62,7 @@ class World:
         self.holders: dict[str, Process] = {}
         self.breaker = BreakerState()
         self.failures = 0
+        self.hints: Any = ()
         self.hits: dict[tuple[str, int], int] = {}
         self.superseded: dict[int, None] = {}
         self.excused_from_start: dict[int, None] = {}
