@@ -270,7 +270,9 @@ class DynamoGrants:
         Whoever read an active grant moves no tombstone: a disconnect between the two has made it due for its own sake.
         """
         key, values = keys.grant(connection_id, name), {":generation": generation, ":revoked": "revoked"}
-        condition = f"#generation = :generation AND #status {'=' if revoked else '<>'} :revoked"
+        condition = "#generation = :generation AND #status <> :revoked"
+        if revoked:
+            condition = "#generation = :generation AND #status = :revoked"
         with contextlib.suppress(ConditionFailed):
             if due_at is None:
                 self._table.update(key, "REMOVE #due_at, #due_shard", condition=condition, values=values)
