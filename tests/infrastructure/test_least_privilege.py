@@ -289,6 +289,7 @@ def connect_for_a_named_user(stack: Stack) -> None:
     for gone in (connection["id"], first["id"]):
         path = f"/v1/connections/{gone}"
         stack.call("ConnectionsFunction", "DELETE /v1/connections/{id}", path=path, headers=key)
+        stack.call("ConnectionsFunction", "GET /v1/connections/{id}", path=path, headers=key)  # how it ended upstream
 
 
 def connect_for_oneself(stack: Stack) -> None:
