@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from cli.after_restore import after_restore
 from cli.api_keys import api_keys
 from cli.clients import clients
 from cli.keys import init, keys
@@ -25,7 +26,7 @@ def cli(context: click.Context, *, stack_name: str, local: bool) -> None:
     context.obj = Stack("grantkeeper-local" if local and stack_name == "grantkeeper" else stack_name, local=local)
 
 
-for command in (init, api_keys, clients, keys, providers, queues):
+for command in (init, after_restore, api_keys, clients, keys, providers, queues):
     cli.add_command(command)
 
 

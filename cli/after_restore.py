@@ -1,0 +1,90 @@
+"""`grantkeeper after-restore`: what was revoked since the moment a table was restored to is revoked again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import click
+
+from cli import operator
+from cli.output import show_list
+from cli.stack import Stack
+from grantkeeper.model import AuditEvent
+
+DAY = 86_400
+PAGE = 200
+AGAIN = ("connection.revoked", "api_key.revoked")
+
+
+@click.command("after-restore")
+@click.option("--since", required=True, type=click.DateTime(["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"]),
+              help="The moment the table was restored to, in UTC.")  # fmt: skip
+@click.option("--apply", is_flag=True, help="Do it; without it, only tell what would be done.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def after_restore(stack: Stack, *, since: datetime, apply: bool, as_json: bool) -> None:
+    """
+    Revoke again what the audit trail says was revoked since a table was restored to an earlier moment.
+
+    The trail is not restored with the table. Doing it twice changes nothing. The rows must take no traffic yet.
+    """
+    begin = int(since.replace(tzinfo=UTC).timestamp())
+    if begin > operator.now():
+        raise click.ClickException("That moment is still to come.")
+    rows = []
+    for event in revoked_since(stack, begin):
+        done = _again(stack, event, apply=apply)
+        if done is not None:
+            rows.append({"what": event.action, "id": _id(event), "done": done})
+    show_list(rows, as_json=as_json, empty="Nothing revoked since then is alive.")
+    if rows and not apply:
+        click.echo("Nothing was changed: add --apply.", err=True)
+
+
+def revoked_since(stack: Stack, begin: int) -> Iterator[AuditEvent]:
+    """Entries of the trail, from `begin` (epoch seconds) to now, that revoke a connection or an API key."""
+    for day in range(begin // DAY, operator.now() // DAY + 1):
+        name = datetime.fromtimestamp(day * DAY, UTC).strftime("%Y-%m-%d")
+        before: str | None = None
+        while True:
+            events, before = stack.wiring.audit.day(name, limit=PAGE, before=before)
+            yield from (event for event in events if event.action in AGAIN and event.time >= begin)
+            if before is None:
+                break
+
+
+def _again(stack: Stack, event: AuditEvent, *, apply: bool) -> str | None:
+    """Revoke one again; None when it is revoked as it should be."""
+    if event.action == "api_key.revoked":
+        return _key_again(stack, event, apply=apply)
+    connection_id = event.connection_id or ""
+    connection = stack.wiring.connections.get(connection_id)
+    if connection is None or connection.status == "revoked":
+        return None
+    if not apply:
+        return "would be disconnected"
+    audit = operator.event(
+        "connection.revoked", sub=connection.sub, connection_id=connection_id, client_id=connection.client_id,
+        provider=connection.provider, service=connection.service, reason="restored",
+    )  # fmt: skip
+    stack.wiring.connections.disconnect(connection_id, now=operator.now(), audit=audit)
+    return "disconnected"
+
+
+def _key_again(stack: Stack, event: AuditEvent, *, apply: bool) -> str | None:
+    key = stack.wiring.api_keys.get(_id(event))
+    if key is None or key.status == "revoked":
+        return None
+    if not apply:
+        return "would be revoked"
+    audit = operator.event(
+        "api_key.revoked", client_id=key.client_id, reason="restored", details={"key_id": key.key_id}
+    )
+    stack.wiring.api_keys.put(replace(key, status="revoked"), audit=audit)
+    return "revoked"
+
+
+def _id(event: AuditEvent) -> str:
+    return event.connection_id or event.details.get("key_id", "")
