@@ -309,6 +309,9 @@ class Grant:
     expires_at: int | None = None  # None: not told, or never
     refreshable: bool = True
     due_at: int | None = None
+    consented_at: int = 0  # 0: before it was kept
+    refresh_token_expires_at: int | None = None  # None: not told
+    reconnect_by: int | None = None  # when its user has to connect again however well it is kept
     previous_refresh_token_hash: str | None = None
     rejected_generation: int = 0  # reported as answered 401; never served again
     strikes: int = 0

@@ -299,6 +299,9 @@ class Connections(Protocol):
     def update_scopes(self, connection_id: str, scopes: Sequence[str], *, now: int, audit: AuditEvent) -> bool:
         """Replace the granted scopes on META after a refresh changed them, unless the connection is revoked (False)."""
 
+    def update_forecast(self, connection_id: str, reconnect_by: int | None, *, now: int, audit: AuditEvent) -> bool:
+        """Replace `reconnect_by` on META after a refresh moved it, unless revoked (False); never touches a grant."""
+
     def has_consent(self, sub: str, client_id: str, connection_id: str) -> bool:
         """True when the user allows this client to use the connection."""
 

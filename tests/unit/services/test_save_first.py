@@ -218,7 +218,7 @@ def test_the_largest_answer_that_comes_in_can_be_stored_and_opened_again(world, 
     assert world.tokens().refresh_token == "the-next"
 
 
-@pytest.mark.parametrize("part", ["due_at", "normalise_scopes", "can_refresh"])
+@pytest.mark.parametrize("part", ["plan", "normalise_scopes", "can_refresh"])
 def test_f13_a_bug_in_reading_an_answer_costs_no_grant(world, monkeypatch, part):
     """What stands beside the sealed set can be wrong; the set must be stored."""
 

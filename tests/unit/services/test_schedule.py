@@ -5,13 +5,10 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grantkeeper.model import TokenSet
-from grantkeeper.providers.record import RefreshRule
-from grantkeeper.services.schedule import due_at, reconnect_by, refreshable
+from grantkeeper.services.schedule import due_at
 
 NOON = 1_800_000_000
 HOUR = 3600
-DAY = 86_400
 
 
 class Still:
@@ -60,36 +57,3 @@ def test_due_lies_between_receipt_and_expiry(lifetime, seed, refreshable):
     due = due_at(expires_at=NOON + lifetime, received_at=NOON, refreshable=refreshable, rng=random.Random(seed))
 
     assert NOON <= due <= max(NOON, NOON + lifetime)
-
-
-KEPT = TokenSet("at", expires_at=NOON + HOUR, refresh_token="rt", refresh_token_expires_at=NOON + 90 * DAY)
-
-
-def test_a_grant_without_refresh_token_ends_with_its_access_token():
-    """Its user has to come back then."""
-    token_set = TokenSet("at", expires_at=NOON + HOUR)
-
-    assert not refreshable(token_set, rule=RefreshRule())
-    assert reconnect_by(token_set, rule=RefreshRule(), consented_at=NOON) == NOON + HOUR
-
-
-def test_a_provider_that_never_refreshes_makes_no_grant_refreshable():
-    """Whatever its answer holds."""
-    assert not refreshable(KEPT, rule=RefreshRule(supported="never"))
-
-
-def test_a_refresh_token_that_is_never_replaced_ends_when_it_says_so():
-    """The forecast is the provider's own."""
-    assert reconnect_by(KEPT, rule=RefreshRule(rotation="none"), consented_at=NOON) == NOON + 90 * DAY
-
-
-def test_a_rotating_refresh_token_has_no_known_end():
-    """Every refresh brings one with a life of its own; the keep-alive sees to it."""
-    assert reconnect_by(KEPT, rule=RefreshRule(rotation="always", inactivity_days=90), consented_at=NOON) is None
-
-
-def test_a_consent_that_ends_after_so_many_days_ends_whichever_comes_first():
-    """The nearer end counts."""
-    rule = RefreshRule(rotation="none", absolute_days=30)
-
-    assert reconnect_by(KEPT, rule=rule, consented_at=NOON) == NOON + 30 * DAY

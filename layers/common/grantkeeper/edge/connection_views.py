@@ -85,7 +85,14 @@ def status_view(statuses: Iterable[ServiceStatus]) -> schemas.StatusList:
                 "status": status.status,
                 "missing_scopes": list(status.missing_scopes),
                 "connections": [
-                    {"id": c.id, "label": c.label, "status": c.status, "reason": c.reason} for c in status.connections
+                    {
+                        "id": c.id,
+                        "label": c.label,
+                        "status": c.status,
+                        "reason": c.reason,
+                        "reconnect_by": c.reconnect_by,
+                    }
+                    for c in status.connections
                 ],
             }
             for status in statuses

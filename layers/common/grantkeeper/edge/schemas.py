@@ -155,6 +155,7 @@ class ServiceConnection(TypedDict):
     label: str | None
     status: ConnectionStatus
     reason: Reason | None
+    reconnect_by: Annotated[int | None, Field(description="When the user will have to connect again, if it is known")]
 
 
 class ServiceStatus(TypedDict):

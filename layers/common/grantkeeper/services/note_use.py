@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from grantkeeper.errors import StoreUnavailable
 from grantkeeper.model import Connection, Grant
+from grantkeeper.services.forecast import earliest, warning_of
 from grantkeeper.services.refresh_run import RefreshPorts, Run
 from grantkeeper.services.schedule import due_at
 
@@ -29,6 +30,8 @@ def note_use(grant: Grant, *, first_use: Callable[[str, str], bool], ports: Refr
         ports.connections.touch(grant.connection_id, day=day_of(now))
         if grant.refreshable and grant.expires_at is not None and _off_schedule(grant):
             due = due_at(expires_at=grant.expires_at, received_at=grant.refreshed_at, refreshable=True, rng=run.rng)
+            told = warning_of(grant)
+            due = earliest(due, told if told is not None and told > now else None)
             ports.grants.postpone(grant.connection_id, grant.name, generation=grant.generation, due_at=due)
 
 

@@ -21,8 +21,9 @@ from grantkeeper.model import (
 from grantkeeper.oauth.token_response import normalise_scopes, sealable
 from grantkeeper.ports import Binding, Pending, Sealer
 from grantkeeper.providers.record import Provider
+from grantkeeper.services.forecast import Plan, earliest, plan
 from grantkeeper.services.redeem_provider_code import ProviderTokens
-from grantkeeper.services.schedule import due_at, reconnect_by, refreshable
+from grantkeeper.services.schedule import refreshable
 
 CONFIRM_WITHIN = 10 * 60
 MAX_TOKEN_SET = 16 * 1024
@@ -75,9 +76,7 @@ def pending_connection(arrival: Arrival, *, existing: Connection | None, sealer:
 
 def _connection(arrival: Arrival, existing: Connection | None) -> Connection:
     session, now = arrival.session, arrival.now
-    rule = arrival.provider.refresh
     sets = arrival.tokens.sets.values()
-    forecast = (reconnect_by(token_set, rule=rule, consented_at=now) for token_set in sets)
     fresh = Connection(
         id=ids.new_id("con"),
         sub=session.sub,
@@ -93,7 +92,7 @@ def _connection(arrival: Arrival, existing: Connection | None) -> Connection:
         updated_at=now,
         label=arrival.profile.email or arrival.profile.name,
         token_names=tuple(arrival.tokens.sets),
-        reconnect_by=min((end for end in forecast if end is not None), default=None),
+        reconnect_by=earliest(*(_planned(arrival, token_set).reconnect_by for token_set in sets)),
         profile=arrival.profile,
         kind=_kind(arrival.provider),
         metadata=arrival.metadata,
@@ -113,7 +112,7 @@ def _connection(arrival: Arrival, existing: Connection | None) -> Connection:
 
 def _grant(arrival: Arrival, connection: Connection, *, name: str, token_set: TokenSet, sealer: Sealer) -> Grant:
     now, provider = arrival.now, arrival.provider
-    can_refresh = refreshable(token_set, rule=provider.refresh)
+    planned = _planned(arrival, token_set)
     unsealed = Grant(
         connection_id=connection.id,
         name=name,
@@ -132,10 +131,11 @@ def _grant(arrival: Arrival, connection: Connection, *, name: str, token_set: To
         variables=arrival.request.variables,
         kind=_kind(provider),
         expires_at=token_set.expires_at,
-        refreshable=can_refresh,
-        due_at=due_at(
-            expires_at=token_set.expires_at, received_at=now, refreshable=can_refresh, rng=secrets.SystemRandom()
-        ),
+        refreshable=refreshable(token_set, rule=provider.refresh),
+        due_at=planned.due_at,
+        consented_at=now,
+        refresh_token_expires_at=planned.refresh_token_expires_at,
+        reconnect_by=planned.reconnect_by,
         caused_by="connect",
         actor=arrival.session.opened_by,
         request_id=arrival.request_id,
@@ -151,6 +151,18 @@ def _grant(arrival: Arrival, connection: Connection, *, name: str, token_set: To
     if len(plaintext) > MAX_TOKEN_SET:
         raise TokenTooLarge("The provider's token set is over 16 KiB.", provider=provider.id)
     return replace(unsealed, sealed=sealer.seal(plaintext, binding=Binding.of(unsealed)))
+
+
+def _planned(arrival: Arrival, token_set: TokenSet) -> Plan:
+    rule = arrival.provider.refresh
+    return plan(
+        token_set,
+        rule=rule,
+        refreshable=refreshable(token_set, rule=rule),
+        consented_at=arrival.now,
+        received_at=arrival.now,
+        rng=secrets.SystemRandom(),
+    )
 
 
 def _kind(provider: Provider) -> Literal["oauth2", "oauth1"]:

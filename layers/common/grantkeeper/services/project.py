@@ -23,6 +23,7 @@ ANNOUNCED: Mapping[str, str] = {
     "session.reuse_detected": "Refresh Token Reuse Detected",
     "connection.activated": "Connection Activated",
     "connection.needs_reauth": "Connection Needs Reauthorization",
+    "connection.expiring": "Connection Expiring",
     "connection.revoked": "Connection Revoked",
     "grant.erased": "Grant Erased",
     "grant.tampering_detected": "Tampering Detected",
@@ -94,8 +95,13 @@ def announcement(event: AuditEvent) -> tuple[str, Mapping[str, Any]]:
         "service": event.service,
         "reason": event.reason,
         "request_id": event.request_id,
+        "reconnect_by": _number(event.details.get("reconnect_by")) if event.action == "connection.expiring" else None,
     }
     return ANNOUNCED[event.action], {name: value for name, value in detail.items() if value is not None}
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() else None
 
 
 def increments(events: Sequence[AuditEvent]) -> Mapping[str, int]:

@@ -28,6 +28,7 @@ from grantkeeper.ports import Binding, SealingKey
 from grantkeeper.providers.record import Provider
 from grantkeeper.services.before_the_call import count_caller, outlived, refuse_early, refuse_outlived
 from grantkeeper.services.dead_answer import dead_answer, declare, suspect_answer, usable
+from grantkeeper.services.expiring import mirror_forecast
 from grantkeeper.services.lease_policy import (
     CLOCK_SKEW,
     Wait,
@@ -197,6 +198,7 @@ def _save(grant: Grant, answer: Answered, *, key: SealingKey, job: _Job, ports: 
         suspect_answer(made, saved=kept.where == "saved", cause=job.cause, ports=ports, run=run)
     if kept.where == "saved":
         mirror_scopes(grant, made, ports=ports, run=run)
+        mirror_forecast(grant, made, ports=ports, run=run)
     if kept.where != "lost":
         run.report("refreshed", {"connection_id": made.connection_id, "token": made.name, "provider": made.provider})
     return Refreshed(made, answer.plaintext)

@@ -8,7 +8,6 @@ from grantkeeper.model import Grant, TokenSet
 from grantkeeper.providers.record import RefreshRule
 
 MINUTE = 60
-DAY = 86_400
 LEAST_MARGIN = 5 * MINUTE
 JITTER = 0.2
 
@@ -64,28 +63,3 @@ def overdue(grant: Grant, *, now: int) -> int:
 def refreshable(token_set: TokenSet, *, rule: RefreshRule) -> bool:
     """Tell whether a token set can be followed by another without its user."""
     return rule.supported != "never" and token_set.refresh_token is not None
-
-
-def reconnect_by(token_set: TokenSet, *, rule: RefreshRule, consented_at: int) -> int | None:
-    """
-    Forecast when the user has to connect again, however well his grant is kept.
-
-    A refresh token that is never replaced ends when it says so; some providers end a consent after so many days. Idle
-    limits count for nothing here: the keep-alive stays inside them.
-
-    Args:
-        token_set: As the provider answered it.
-        rule: How the provider refreshes.
-        consented_at: Epoch second of the consent.
-
-    Returns:
-        An epoch second, or None when no end is known.
-    """
-    if not refreshable(token_set, rule=rule):
-        return token_set.expires_at
-    ends = []
-    if rule.rotation == "none" and token_set.refresh_token_expires_at is not None:
-        ends.append(token_set.refresh_token_expires_at)
-    if rule.absolute_days is not None:
-        ends.append(consented_at + rule.absolute_days * DAY)
-    return min(ends, default=None)

@@ -10,14 +10,13 @@ from grantkeeper.model import Grant, TokenSet
 from grantkeeper.oauth.token_response import normalise_scopes, token_set
 from grantkeeper.ports import Binding, SealingKey
 from grantkeeper.providers.record import Provider
+from grantkeeper.services.forecast import keepalive_of, plan
 from grantkeeper.services.lease_policy import has_strike
 from grantkeeper.services.refresh_run import Cause, Run
-from grantkeeper.services.schedule import due_at
 from grantkeeper.services.spend_token import Answered
 
 ASK_AGAIN = 45  # seconds after which a set that is no use is followed by another refresh
 UNREADABLE_AGAIN = 300  # seconds after which an answer without a readable token is followed by another refresh
-DAY = 86_400
 MOST_SCOPES = 16_384  # characters beside the sealed set; an item holds 400 KB and must hold the set first
 
 
@@ -31,6 +30,8 @@ class Facts:
     due_at: int | None
     servable: bool = True
     suspect: bool = False
+    refresh_token_expires_at: int | None = None
+    reconnect_by: int | None = None
 
 
 def successor(
@@ -73,6 +74,8 @@ def successor(
         expires_at=facts.expires_at,
         refreshable=facts.refreshable,
         due_at=facts.due_at,
+        refresh_token_expires_at=facts.refresh_token_expires_at,
+        reconnect_by=facts.reconnect_by,
         previous_refresh_token_hash=None if spent.refresh_token is None else ids.digest(spent.refresh_token),
         rejected_generation=grant.rejected_generation if facts.servable else generation,
         strikes=strikes,
@@ -113,9 +116,7 @@ def can_refresh(grant: Grant, tokens: TokenSet, *, provider: Provider) -> bool:
 
 def keepalive_at(grant: Grant, *, provider: Provider) -> int | None:
     """When an unused grant must be refreshed so that it does not expire unused; None when it does not."""
-    rule = provider.refresh
-    days = rule.keepalive_days or (None if rule.inactivity_days is None else max(rule.inactivity_days // 2, 1))
-    return None if days is None else grant.refreshed_at + days * DAY
+    return keepalive_of(grant, rule=provider.refresh)
 
 
 def _facts(grant: Grant, answered: Answered, *, spent: TokenSet, provider: Provider, run: Run) -> Facts:
@@ -125,7 +126,8 @@ def _facts(grant: Grant, answered: Answered, *, spent: TokenSet, provider: Provi
     except Exception as error:  # noqa: BLE001 - an odd answer or a bug of ours: neither may cost a grant
         # saved all the same: the refresh token in it may be the only one that is good
         run.report("answer_unreadable", {"connection_id": grant.connection_id, "error": type(error).__name__})
-        return Facts(now, grant.scopes, refreshable=spent.refresh_token is not None, due_at=now + UNREADABLE_AGAIN)
+        facts = Facts(now, grant.scopes, refreshable=spent.refresh_token is not None, due_at=now + UNREADABLE_AGAIN)
+        return _as_forecast(facts, grant)
 
 
 def _read_facts(grant: Grant, answered: Answered, *, provider: Provider, run: Run) -> Facts:
@@ -133,13 +135,32 @@ def _read_facts(grant: Grant, answered: Answered, *, provider: Provider, run: Ru
     tokens = read_tokens(answered.plaintext, grant=grant, provider=provider, to_spend=True)
     if tokens.suspect is not None or not tokens.access_token:
         run.report("answer_suspect" if tokens.suspect else "answer_incomplete", {"connection_id": grant.connection_id})
-        return Facts(now, grant.scopes, True, now + ASK_AGAIN, servable=False, suspect=tokens.suspect is not None)
+        facts = Facts(now, grant.scopes, True, now + ASK_AGAIN, servable=False, suspect=tokens.suspect is not None)
+        return _as_forecast(facts, grant)
     refreshable = can_refresh(grant, tokens, provider=provider)
-    due = due_at(expires_at=tokens.expires_at, received_at=now, refreshable=refreshable, rng=run.rng)
-    if due is None and refreshable:
-        due = keepalive_at(replace(grant, refreshed_at=now), provider=provider)
+    planned = plan(
+        tokens,
+        rule=provider.refresh,
+        refreshable=refreshable,
+        consented_at=grant.consented_at,
+        received_at=now,
+        rng=run.rng,
+        before=grant,
+    )
     # an empty scope says nothing: providers without scopes send one
     told = normalise_scopes(provider, tokens.scopes, grant.scopes) if tokens.scopes else grant.scopes
     if sum(map(len, told)) > MOST_SCOPES:
         told = grant.scopes
-    return Facts(tokens.expires_at, told, refreshable, due)
+    return Facts(
+        tokens.expires_at,
+        told,
+        refreshable,
+        planned.due_at,
+        refresh_token_expires_at=planned.refresh_token_expires_at,
+        reconnect_by=planned.reconnect_by,
+    )
+
+
+def _as_forecast(facts: Facts, grant: Grant) -> Facts:
+    """What cannot be read moves no forecast."""
+    return replace(facts, refresh_token_expires_at=grant.refresh_token_expires_at, reconnect_by=grant.reconnect_by)

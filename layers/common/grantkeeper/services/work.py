@@ -15,13 +15,15 @@ from concurrent.futures import ThreadPoolExecutor
 from grantkeeper.errors import GrantkeeperError, KeyServiceUnavailable, StoreUnavailable
 from grantkeeper.model import Grant, Work
 from grantkeeper.services.discard_tokens import discard_tokens
+from grantkeeper.services.expiring import warn
+from grantkeeper.services.forecast import earliest, warning_of
 from grantkeeper.services.lease_policy import START_NEEDS
 from grantkeeper.services.note_use import is_idle
 from grantkeeper.services.open_grant import open_grant, reseal_if_old
 from grantkeeper.services.refresh import refresh
 from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run, provider_of
 from grantkeeper.services.revoke_upstream import revoke_upstream, sealed_grants
-from grantkeeper.services.schedule import overdue
+from grantkeeper.services.schedule import due_at, overdue
 from grantkeeper.services.successor import keepalive_at
 
 MOST_THREADS = 25
@@ -137,7 +139,8 @@ def _refresh_one(grant: Grant, *, cause: Cause, ports: RefreshPorts, run: Run) -
         _postpone(grant, None, ports=ports)
         return
     try:
-        if _rests(grant, now=now, ports=ports):
+        warned = warn(grant, before=now + AHEAD, ports=ports, run=run)
+        if _warned_only(grant, warned, now=now, ports=ports, run=run) or _rests(grant, now=now, ports=ports):
             return
         if run.remaining < START_NEEDS:
             _postpone(grant, now, ports=ports)
@@ -149,6 +152,30 @@ def _refresh_one(grant: Grant, *, cause: Cause, ports: RefreshPorts, run: Run) -
         _after(error, grant, ports=ports, run=run)
 
 
+def _warned_only(grant: Grant, warned: Grant, *, now: int, ports: RefreshPorts, run: Run) -> bool:
+    """Put a row that was due for its warning where it would have been due without."""
+    told = warning_of(grant)
+    if told is None:
+        return False
+    if not grant.refreshable and grant.expires_at is None:
+        if grant.rejected_generation == grant.generation:
+            return False
+        later = [time for time in (warning_of(warned), warned.reconnect_by) if time is not None and time > now + AHEAD]
+        _postpone(grant, earliest(*later), ports=ports)
+        return True
+    if grant.due_at != max(told, grant.refreshed_at):
+        return False
+    due = due_at(
+        expires_at=grant.expires_at, received_at=grant.refreshed_at, refreshable=grant.refreshable, rng=run.rng
+    )
+    if grant.refreshable:
+        due = earliest(due, keepalive_at(grant, provider=provider_of(grant, ports=ports)))
+    if due is not None and due <= now + AHEAD:
+        return False
+    _postpone(grant, due, ports=ports)
+    return True
+
+
 def _rests(grant: Grant, *, now: int, ports: RefreshPorts) -> bool:
     """Put an idle grant off until its keep-alive: a read refreshes it, and the bill follows use."""
     if not grant.refreshable or grant.expires_at is None:
@@ -156,10 +183,10 @@ def _rests(grant: Grant, *, now: int, ports: RefreshPorts) -> bool:
     connection = ports.connections.get(grant.connection_id)
     if connection is None or not is_idle(connection, now=now):
         return False
-    rest = keepalive_at(grant, provider=provider_of(grant, ports=ports))
+    rest, told = keepalive_at(grant, provider=provider_of(grant, ports=ports)), warning_of(grant)
     if rest is not None and rest <= now:
         return False
-    _postpone(grant, rest, ports=ports)
+    _postpone(grant, earliest(rest, told if told is not None and told > now + AHEAD else None), ports=ports)
     return True
 
 

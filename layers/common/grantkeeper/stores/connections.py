@@ -209,6 +209,11 @@ class DynamoConnections:
         change = "SET #scopes = :value, #updated_at = :now, #write_id = :write_id"
         return self._update_meta(connection_id, change, tuple(scopes), now=now, audit=audit)
 
+    def update_forecast(self, connection_id: str, reconnect_by: int | None, *, now: int, audit: AuditEvent) -> bool:
+        """Replace `reconnect_by` on META, unless the connection is revoked; never touches a grant."""
+        change = "SET #reconnect_by = :value, #updated_at = :now, #write_id = :write_id"
+        return self._update_meta(connection_id, change, reconnect_by, now=now, audit=audit)
+
     def _update_meta(
         self,
         connection_id: str,
