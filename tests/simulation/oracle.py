@@ -285,6 +285,9 @@ class Oracle:
             if each.grant_id in self.stood and each.grant_id != row.grant_id:  # another consent took its place
                 self.w.count("a consent that was replaced lives on")
                 continue
+            if self.dead.get(each.current):
+                self.w.count("a provider said of what lives that it is gone")
+                continue
             if self._excusable(each):
                 self.excused["of a revoked connection"] = self.excused.get("of a revoked connection", 0) + 1
                 continue

@@ -54,7 +54,7 @@ _TWO = TokenResponseRule(
 
 
 @cache
-def record(profile: Profile, effect: Effect, *, names: int = 1) -> Provider:
+def record(profile: Profile, effect: Effect, *, names: int = 1, live: bool = False) -> Provider:
     """What the product knows of such a provider."""
     return Provider(
         token_response=TokenResponseRule() if names == 1 else _TWO,
@@ -65,7 +65,7 @@ def record(profile: Profile, effect: Effect, *, names: int = 1) -> Provider:
         revocation_endpoint=f"{ISSUER}/revoke",
         userinfo_endpoint=f"{ISSUER}/userinfo",
         refresh=_RULES[profile],
-        revocation=RevocationRule(kind="rfc7009", effect=effect),
+        revocation=RevocationRule(kind="rfc7009", effect=effect, requires_live_access_token=live),
         profile=ProfileRule(requests=(ProfileRequest("userinfo", f"{ISSUER}/userinfo"),)),
     )
 
@@ -113,6 +113,8 @@ class SimulatedProvider:
         self.of_access: dict[str, Family] = {}
         self.made: dict[str, Issue] = {}  # by refresh token: the answer that first brought it
         self.ends: dict[str, float | None] = {}  # access token → when it ends
+        self.scope = ""  # what answers say was granted; nothing when empty
+        self.live = False  # whether a revocation must come with a set whose access token still works
         self.refreshes = 0
         self.revocations = 0
         self._serial = 0
@@ -153,7 +155,10 @@ class SimulatedProvider:
         if request.url.endswith("/token"):
             return self._refresh(token_of(request, "refresh_token"), now)
         if request.url.endswith("/revoke"):
-            self._revoke(token_of(request, "token"))
+            token = token_of(request, "token")
+            if self.live and self._outlived(token, now):
+                return HttpResponse(503, {}, b"revoke with a token that lives"), None
+            self._revoke(token)
             return HttpResponse(200, {}, b""), None
         return self._userinfo(request, now), None
 
@@ -201,7 +206,8 @@ class SimulatedProvider:
             self.made[family.current] = issue
         refresh = f',"refresh_token":"{family.current}"' if says and family.current else ""
         expires = f',"expires_in":{self.expires_in}' if self.expires_in is not None else ""
-        return f'{{"access_token":"{access}","token_type":"Bearer"{expires}{refresh}}}'.encode()
+        scope = f',"scope":"{self.scope}"' if self.scope else ""
+        return f'{{"access_token":"{access}","token_type":"Bearer"{expires}{refresh}{scope}}}'.encode()
 
     def _revoke(self, token: str) -> None:
         self.revocations += 1
@@ -217,6 +223,14 @@ class SimulatedProvider:
                 each.revoked = "revoked by us"
                 if each is not family:
                     self.cut_off.append((each, family.connection_id))
+
+    def _outlived(self, token: str, now: float) -> bool:
+        """Whether the last access token of a consent has ended."""
+        family = self.of_refresh.get(token) or self.of_access.get(token)
+        if family is None or family.revoked:
+            return False
+        ends = family.issues[-1].expires_at
+        return ends is not None and ends < now - 15
 
     def _userinfo(self, request: HttpRequest, now: float) -> HttpResponse:
         token = next((v for k, v in request.headers if k.lower() == "authorization"), "").removeprefix("Bearer ")

@@ -66,21 +66,26 @@ def set_up(world: World) -> None:
     start = _STARTS[state]
     world.provider = SimulatedProvider(profile, effect, expires_in=LIFETIME if start.expires else None)
     world.provider.coin = rng.random
-    rule = record(profile, effect)
+    live = rng.random() < 0.2 and profile != "fixed"
+    world.provider.live = live
+    rule = record(profile, effect, live=live)
     world.catalog = SimpleNamespace(get=lambda _id: rule)
     names = ("main", "user") if rng.random() < 0.12 else ("main",)
     if len(names) == 2:
-        rule = record(profile, effect, names=2)
+        rule = record(profile, effect, names=2, live=live)
     world.idle = rng.random() < 0.08
+    scoped = rng.random() < 0.1
     first = _connect(world, A, names=names, age=start.age)
     if rng.random() < 0.3:
         _connect(world, B, names=("main",), age=300, sub="usr_bob")
+    world.provider.scope = "files.read files.write" if scoped else ""
     _past(world, state, first)
 
     count = 2 + int(rng.random() * 3)
     chosen = [rng.choice(ACTOR_BAG) for _ in range(count)]
+    reach = f"{effect} (while it lives)" if live else effect
     world.scenario = (
-        f"{profile} provider, revocation of the {effect}, {state}, {len(names)} token(s): {', '.join(chosen)}"
+        f"{profile} provider, revocation of the {reach}, {state}, {len(names)} token(s): {', '.join(chosen)}"
     )
     for kind in chosen:
         _enter(world, kind, name=rng.choice(names))
