@@ -20,6 +20,7 @@ from grantkeeper.providers.validate_profile import (
     places_in,
     refuse,
 )
+from grantkeeper.providers.validate_refresh import check_refresh
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?", re.ASCII)
 SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,256}")  # RFC 6749 section 3.3
@@ -54,6 +55,7 @@ def check_record(provider: Provider, *, allow_private_addresses: bool = False) -
     _check_parameters(provider)
     _check_services(provider)
     _check_token_response(provider)
+    check_refresh(provider.refresh)
     _check_revocation(provider)
     check_profile(provider)
     check_post_connect(provider)
