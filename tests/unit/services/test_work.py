@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,9 +12,9 @@ from grantkeeper.errors import ProviderUnavailable
 from grantkeeper.model import Work
 from grantkeeper.ports import CONFIRM_SLACK
 from grantkeeper.providers.record import RefreshRule, RevocationRule
-from grantkeeper.services.lease_policy import LEASE_SECONDS
+from grantkeeper.services.lease_policy import LEASE_SECONDS, RESCUE_HORIZON
 from grantkeeper.services.rotate_keys import ensure_keys
-from grantkeeper.services.work import AGAIN, MOST_THREADS, in_threads, work_through
+from grantkeeper.services.work import AGAIN, JITTER, MOST_THREADS, in_threads, work_through
 from tests.doubles.refresh_world import LASTING, STRICT, RefreshWorld
 from tests.unit.services.test_revoke_upstream import answers, waiting
 
@@ -63,6 +64,18 @@ def test_d23_an_invocation_that_ends_soon_begins_nothing(world):
     assert do(world, *jobs, run=ending) == frozenset({1})
 
     assert len(world.aws.dynamodb.faults.calls) == before + calls
+
+
+def test_i9_an_orphan_is_looked_at_when_its_time_has_come(world):
+    """However long it has been overdue: its horizon is a time of its own, and two sweeps later it is decided."""
+    world.pass_time(HOUR)
+    world.die_at("after")
+    world.pass_time(LEASE_SECONDS)
+    unlucky = SimpleNamespace(random=lambda: 0.999)
+    do(world, job(world), run=replace(world.run(), rng=unlucky))
+
+    assert world.lease().seen_at == world.now
+    assert world.now + RESCUE_HORIZON <= world.grant().due_at <= world.now + RESCUE_HORIZON + JITTER
 
 
 def test_f26_a_job_for_an_older_generation_is_dropped(world):

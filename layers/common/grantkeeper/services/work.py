@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from grantkeeper.errors import GrantkeeperError, KeyServiceUnavailable, StoreUnavailable
+from grantkeeper.errors import GrantkeeperError, KeyServiceUnavailable, RefreshPending, StoreUnavailable
 from grantkeeper.model import Grant, Work
 from grantkeeper.services.discard_tokens import discard_tokens
 from grantkeeper.services.expiring import warn
@@ -204,7 +204,9 @@ def _after(error: GrantkeeperError, grant: Grant, *, ports: RefreshPorts, run: R
     run.report("refresh_postponed", {"provider": grant.provider, "error": error_name(error)})
     now = run.clock()
     wait = max(error.retry_after or 0, AGAIN)
-    spread = max(JITTER, min(overdue(grant, now=now), LONGEST_SPREAD))
+    spread = JITTER  # a refresh under way, an orphan and a first refusal have a time of their own: no crowd waits there
+    if not isinstance(error, RefreshPending):
+        spread = max(JITTER, min(overdue(grant, now=now), LONGEST_SPREAD))
     if grant.expires_at is not None and now - grant.expires_at > DAY:
         wait, spread = max(wait, HOUR), JITTER  # no outage is that long; it is not forgotten either
     _postpone(grant, now + wait + int(run.jitter(spread)), ports=ports)
