@@ -14,6 +14,7 @@ import pytest
 
 from local import aws
 from local.bootstrap import CERTIFICATES
+from tests.chaos.summary import pytest_terminal_summary  # noqa: F401 - a hook
 from tests.support import dynamodb, processes, tables
 from tests.support import stack as stacks
 

@@ -12,10 +12,13 @@ from tests.conftest import need
 
 
 @pytest.fixture(scope="session")
-def whole_lane() -> lanes.Lane:
+def whole_lane() -> Iterator[lanes.Lane]:
     """Tables, queues, a key and workers of this process's own."""
     need(lanes.missing())
-    return lanes.open_lane(os.environ.get("PYTEST_XDIST_WORKER", "gw"))
+    lane = lanes.open_lane(os.environ.get("PYTEST_XDIST_WORKER", "gw"))
+    yield lane
+    leaked = lane.leaked()
+    assert not leaked, f"{len(leaked)} tokens in clear in {lane.log.name} or in messages"
 
 
 @pytest.fixture

@@ -46,14 +46,14 @@ def seed(parts: Any, *, now: int, records: Mapping[str, Mapping[str, Any]]) -> s
     return text.text
 
 
-def connect(parts: Any, *, now: int, provider: str, answer: Mapping[str, Any]) -> str:
+def connect(parts: Any, *, now: int, provider: str, account: str, answer: Mapping[str, Any]) -> str:
     """Store a connection as a confirmed one is, its first generation sealed as the callback does. Returns its id."""
     connection = Connection(
         id=ids.new_id("con"),
         sub=ids.new_id("usr"),
         client_id=CLIENT,
         provider=provider,
-        account_id=ids.new_id("acc"),
+        account_id=account,
         service=f"{provider}-files",
         credentials_id=CLIENT_ID,
         scopes=SCOPES,

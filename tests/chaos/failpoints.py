@@ -68,9 +68,9 @@ class Failpoints:
     advance: Callable[[float], None] = lambda _: None
     armed: list[Failpoint] = field(default_factory=list)
     visits: Counter[str] = field(default_factory=Counter)
-    windows: list[tuple[float, float]] = field(default_factory=list)  # milliseconds: to arrival, to acknowledgement
-    last_byte: float = 0.0
-    last_sent: float = 0.0
+    windows: list[tuple[float, float, float]] = field(default_factory=list)  # see `_measured`
+    last_byte: tuple[float, float] | None = None  # of a provider's answer: when, and the thread's processor time
+    last_sent: tuple[float, float] = (0.0, 0.0)  # of a request to AWS
 
     def arm(self, text: str) -> None:
         """Arm what a `FAILPOINT` says, instead of what was."""
@@ -161,10 +161,9 @@ def _around_aws(points: Failpoints) -> None:
         if act:
             return _refused(act, request, name, service, points)
         answer = send(self, request)
-        if name == "save" and points.last_byte:
-            to_arrival, to_answer = points.last_sent - points.last_byte, time.perf_counter() - points.last_byte
-            points.windows.append((to_arrival * 1000, to_answer * 1000))
-            points.last_byte = 0.0
+        if name == "save" and points.last_byte is not None:
+            points.windows.append(_measured(points.last_byte, points.last_sent))
+            points.last_byte = None
         act = points.visit(f"after_{name}")
         if act == "hang":
             points.advance(TIMEOUTS.get(name, TIMEOUTS.get(service, 3.0)))
@@ -178,9 +177,22 @@ def _around_aws(points: Failpoints) -> None:
         try:
             return write(self, *args, **kwargs)
         finally:
-            points.last_sent = time.perf_counter()
+            points.last_sent = _moment()
 
     session.send, connection.send = sending, writing
+
+
+def _moment() -> tuple[float, float]:
+    return time.perf_counter(), time.thread_time()
+
+
+def _measured(answered: tuple[float, float], sent: tuple[float, float]) -> tuple[float, float, float]:
+    """
+    The excused instant, in milliseconds: from the provider's last byte to the save's last byte, which on a loopback is
+    its arrival; the same to DynamoDB's answer; and the processor time of the first, which no neighbour can lengthen.
+    """
+    now = time.perf_counter()
+    return (sent[0] - answered[0]) * 1000, (now - answered[0]) * 1000, (sent[1] - answered[1]) * 1000
 
 
 def _refused(action: str, request: Any, name: str, service: str, points: Failpoints) -> Any:
@@ -219,7 +231,7 @@ def _around_provider(points: Failpoints) -> None:
             select.select([self._wire], [], [], 5)  # the provider has obeyed when there is something to read
             points.visit("provider_committed")
         data = read(self, max_bytes, timeout)
-        points.last_byte = time.perf_counter()
+        points.last_byte = _moment()
         return data
 
     @functools.wraps(connect)

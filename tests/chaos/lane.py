@@ -7,8 +7,10 @@ Scenarios of a lane run one after the other and lanes side by side, one per proc
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -18,7 +20,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from tests.chaos.clock import SharedClock
 from tests.chaos.providers import GRACE, PROFILES
@@ -27,6 +28,7 @@ from tests.support.processes import free_port, listening, once_per_run, spawn, w
 
 ROOT = Path(__file__).parents[2]
 SCENERY = ("CONNECTION", "ACCOUNT", "BREAKER", "USER")  # items that belong to a scenario
+WORD = re.compile(r"[A-Za-z0-9_-]{20,}")
 PATIENCE = 60  # seconds for anything a worker does
 REFRESH_RULES = {
     "strict": {"rotation": "always", "previous_refresh_token": "revoked"},
@@ -146,6 +148,7 @@ class Lane:
     front: str
     api_key: str = ""
     workers: list[Worker] = field(default_factory=list)
+    bodies: list[str] = field(default_factory=list)  # of every message there was
     _iterators: list[str] = field(default_factory=list)
 
     def worker(self, failpoint: str = "") -> Worker:
@@ -153,6 +156,11 @@ class Lane:
         made = Worker(self.address, failpoint)
         self.workers.append(made)
         return made
+
+    def end_one(self, worker: Worker) -> None:
+        """End one process."""
+        worker.kill()
+        self.workers.remove(worker)
 
     def end_workers(self) -> None:
         """End every process of a scenario."""
@@ -188,25 +196,17 @@ class Lane:
             self.messages(queue)
         self.new_generations()
         table = self.names["GRANTS_TABLE"]
-        for item in self.dynamodb.scan(TableName=table, ProjectionExpression="pk, sk")["Items"]:
-            if item["pk"]["S"].partition("#")[0] in SCENERY:
-                self.dynamodb.delete_item(TableName=table, Key=item)
+        items = self.dynamodb.scan(TableName=table, ProjectionExpression="pk, sk")["Items"]
+        keys = [item for item in items if item["pk"]["S"].partition("#")[0] in SCENERY]
+        for some in itertools.batched(keys, 25, strict=False):
+            self.dynamodb.batch_write_item(RequestItems={table: [{"DeleteRequest": {"Key": key}} for key in some]})
 
-    def row_of(self, connection_id: str) -> dict[str, Any]:
-        """The raw row of any connection's grant."""
-        key = {"pk": {"S": f"CONNECTION#{connection_id}"}, "sk": {"S": "GRANT#main"}}
-        item: dict[str, Any] = self.dynamodb.get_item(
-            TableName=self.names["GRANTS_TABLE"], Key=key, ConsistentRead=True
-        )["Item"]
+    def row_of(self, connection_id: str, sort_key: str = "GRANT#main") -> dict[str, Any]:
+        """A raw item of any connection; empty when there is none."""
+        key = {"pk": {"S": f"CONNECTION#{connection_id}"}, "sk": {"S": sort_key}}
+        answer = self.dynamodb.get_item(TableName=self.names["GRANTS_TABLE"], Key=key, ConsistentRead=True)
+        item: dict[str, Any] = answer.get("Item", {})
         return item
-
-    def status_of(self, connection_id: str) -> str:
-        """A grant's status."""
-        return str(self.row_of(connection_id)["status"]["S"])
-
-    def generation_of(self, connection_id: str) -> int:
-        """A grant's generation."""
-        return int(self.row_of(connection_id)["generation"]["N"])
 
     def disable_key(self) -> None:
         """The operator's mistake."""
@@ -216,6 +216,13 @@ class Lane:
         """And its correction."""
         self.kms.enable_key(KeyId=self.names["VAULT_KEY_ARN"])
 
+    def leaked(self) -> set[str]:
+        """Tokens in clear in any log line or message of this lane (I10); there is none."""
+        words = set(WORD.findall(self.log.read_text(errors="replace")))
+        for body in self.bodies:
+            words.update(WORD.findall(body))
+        return words & set(self.provider("secrets"))
+
     def messages(self, queue: str) -> list[str]:
         """Take everything out of a queue, as Lambda's poller does."""
         taken: list[str] = []
@@ -223,6 +230,7 @@ class Lane:
         while some := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
             for message in some:
                 taken.append(message["Body"])
+                self.bodies.append(message["Body"])
                 self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return taken
 
@@ -292,7 +300,7 @@ def open_lane(name: str) -> Lane:
         front=front["front"],
     )
     desk = lane.worker()
-    seeded = desk.ask("seed", records={profile: _record(front["front"], name, profile) for profile in PROFILES})
+    seeded = desk.ask("seed", records={profile: _record(front, name, profile) for profile in PROFILES})
     assert seeded.kind == "answer", seeded.value
     lane.api_key = seeded.value
     swept = desk.ask("sweep", keys=True)  # makes the branch keys, as it does every minute
@@ -318,17 +326,17 @@ def _front() -> Mapping[str, Any]:
         command = [sys.executable, "-m", "tests.chaos.providers", str(port), oidc, str(clocks)]
         pid = spawn(command, log=log, cwd=ROOT, env={"PYTHONPATH": str(ROOT / "layers" / "common")})
         wait_for(lambda: listening(port), pid=pid, log=log, seconds=60)
-        return {"front": f"127.0.0.1:{port}", "clocks": str(clocks)}
+        return {"front": f"127.0.0.1:{port}", "clocks": str(clocks), "oidc": oidc}
 
     return once_per_run("chaos-providers", start_front)
 
 
-def _record(front: str, lane: str, profile: str) -> dict[str, Any]:
+def _record(front: Mapping[str, Any], lane: str, profile: str) -> dict[str, Any]:
     """A provider's record, as a deployment's overlay writes it."""
-    base = f"http://{front}/{lane}/{profile}"
+    base = f"http://{front['front']}/{lane}/{profile}"
     return {
         "display_name": profile.title(),
-        "issuer": base,
+        "issuer": front["oidc"] if profile == "strict" else base,  # what its ID tokens say
         "authorization_endpoint": f"{base}/auth",
         "token_endpoint": f"{base}/token",
         "userinfo_endpoint": f"{base}/userinfo",
@@ -401,8 +409,3 @@ def _as_lambda_sends(record: Mapping[str, Any]) -> dict[str, Any]:
         "eventSourceARN": "arn:aws:dynamodb:us-east-1:000000000000:table/grants/stream/now",
         "dynamodb": {"Keys": keys, "SequenceNumber": number, **images},
     }
-
-
-def port_of(url: str) -> int:
-    """The port in a URL."""
-    return int(urlsplit(url).port or 0)

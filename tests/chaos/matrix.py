@@ -38,6 +38,11 @@ class Scenario:
         where = f"@{self.where}" if self.where else ""
         return f"{self.fault}[{self.action}{where}-{self.profile}]"
 
+    @property
+    def kind(self) -> str:
+        """The action without its number, for the table of results."""
+        return self.action.partition(":")[0].partition("_")[0] if self.fault not in ("F-09", "F-10") else "upstream"
+
 
 # fault → the points of a refresh it is about, in the order of the way
 POINTS = {

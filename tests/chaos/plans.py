@@ -263,13 +263,13 @@ def outage(scene: Scene, *, grants: int) -> None:
         scene.pass_time(300)
         scene.sweep()
     for connection_id, _ in others:
-        assert scene.lane.status_of(connection_id) == "active"
+        assert scene.lane.row_of(connection_id)["status"] == {"S": "active"}
     scene.lane.provider("clear")
     for _ in range(12):
         scene.pass_time(61)
         scene.sweep()
     for connection_id, family in others:
-        assert scene.lane.generation_of(connection_id) >= 2
+        assert int(scene.lane.row_of(connection_id)["generation"]["N"]) >= 2
         assert scene.lane.provider("alive", profile=scene.profile, family=family)
 
 

@@ -135,9 +135,10 @@ class World:
     # --- the tests' side ---
 
     def grant(self, lane: str, profile: str) -> dict[str, Any]:
-        """Tokens of a fresh consent."""
+        """Tokens of a fresh consent, and whose they are."""
+        account = ids.new_id("u")
         if profile == "strict":
-            status, body = self.ask_oidc("GET", "/test/grant?" + urlencode({"sub": ids.new_id("u")}), {})
+            status, body = self.ask_oidc("GET", "/test/grant?" + urlencode({"sub": account}), {})
             assert status == 200, body
             answer = json.loads(body)
         else:
@@ -147,7 +148,7 @@ class World:
                 answer = here.doubles[profile].grant("openid offline_access")
         family = ids.new_id("fam")
         self.learn(family, answer)
-        return {"family": family, "answer": answer}
+        return {"family": family, "answer": answer, "account": account}
 
     def learn(self, family: str, answer: dict[str, Any]) -> None:
         with self.lock:

@@ -57,7 +57,8 @@ class Scene:
     def connect(self) -> tuple[str, str]:
         """Another connection. Returns its id and its family at the provider."""
         granted = self.lane.provider("grant", profile=self.profile)
-        made = self.helper.ask("connect", provider=self.profile, answer=granted["answer"])
+        asked = {"provider": self.profile, "account": granted["account"], "answer": granted["answer"]}
+        made = self.helper.ask("connect", **asked)
         assert made.kind == "answer", made
         return made.value, granted["family"]
 
@@ -133,23 +134,13 @@ class Scene:
 
     # --- seeing ---
 
-    def items(self) -> dict[str, dict[str, Any]]:
-        """The connection's items, raw, by sort key."""
-        answer = self.lane.dynamodb.query(
-            TableName=self.lane.names["GRANTS_TABLE"],
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": f"CONNECTION#{self.connection_id}"}},
-            ConsistentRead=True,
-        )
-        return {item["sk"]["S"]: item for item in answer["Items"]}
-
     def row(self) -> dict[str, Any]:
         """The grant's row as plain values."""
-        return _plain(self.items()["GRANT#main"])
+        return _plain(self.lane.row_of(self.connection_id))
 
     def lease(self) -> dict[str, Any]:
         """The lease's row; empty when there is none."""
-        return _plain(self.items().get("LEASE#main", {}))
+        return _plain(self.lane.row_of(self.connection_id, "LEASE#main"))
 
     def observe(self) -> tuple[int, str]:
         """Note what the row says; it never goes back, and revoked is final (I3, I5)."""
@@ -258,16 +249,16 @@ class Scene:
         """What is served works at the provider, and a refresh works again; or the loss is the excused one."""
         self.project()
         self._check_trail()
-        self.lost = not self.alive() or self.row()["status"] != "active"
+        row = self.row()
+        self.lost = not self.alive() or row["status"] != "active"
         reader = self.worker()
         answer = self.call(reader)
         if self.lost:
-            assert self.excused, f"lost: {self.row()['status']} {self.row().get('reason')} {self.calls()}"
+            assert self.excused, f"lost: {row['status']} {row.get('reason')} {self.calls()}"
             assert answer.status == 409, answer
-            assert self.row()["status"] == "needs_reauth"
-            assert self.row()["reason"] == "rotation_outcome_unknown"
+            assert (row["status"], row["reason"]) == ("needs_reauth", "rotation_outcome_unknown")
             return
-        generation = self.row()["generation"]
+        generation = row["generation"]
         self._check_served(answer, generation)
         self.pass_time(HOUR + 1)
         again = self.call(reader)

@@ -34,6 +34,10 @@ from tests.chaos.failpoints import Failpoints
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 20.0  # seconds Lambda gives the refresh function
 FUNCTIONS = ("refresh", "rescue", "sweeper", "connections", "projector")
+PARTS = (
+    *("api_keys", "audit", "breakers", "clients", "connections", "counters", "credentials", "grants", "provider_items"),
+    *("rate_limits", "rescue_queue", "secrets", "users", "vault", "work_queue"),
+)
 CLIENTS = ("dynamodb", "kms", "sqs", "rescue_sqs", "ssm", "events")
 
 
@@ -84,10 +88,13 @@ class Worker:
     def do_wait(self, really: bool) -> None:
         self.clock.waits = really
 
+    def do_processor(self) -> float:
+        return time.process_time()
+
     def do_visits(self) -> dict[str, int]:
         return dict(self.points.visits)
 
-    def do_windows(self) -> list[tuple[float, float]]:
+    def do_windows(self) -> list[tuple[float, float, float]]:
         return self.points.windows
 
     def do_seed(self, **facts: Any) -> str:
@@ -133,7 +140,7 @@ def main() -> None:
     for module in functions.values():
         for client in CLIENTS:
             getattr(module.app_wiring.aws, client)  # made, not connected: a fork may have them
-    _import_the_late()
+    _make_the_late(functions)
     worker = Worker(functions, clock, shared)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the dead
     gc.collect()
@@ -160,12 +167,20 @@ def _load(name: str) -> ModuleType:
     return module
 
 
-def _import_the_late() -> None:
-    """What functions import when they first need it: once here, not in every process."""
+def _make_the_late(functions: Mapping[str, ModuleType]) -> None:
+    """What functions import and make when they first need it: once here, not in every process."""
     import grantkeeper.oauth.token_request
-    import grantkeeper.provider_client
     import grantkeeper.providers.load
     import grantkeeper.services.work  # noqa: F401
+
+    functions["refresh"].app_wiring.provider_http._made_client()  # its authorities take longest; it has no connection
+    for module in functions.values():
+        for part in PARTS:
+            getattr(module.app_wiring, part)
+        client = module.app_wiring.aws.dynamodb
+        nobody = {"pk": {"S": "NOBODY"}, "sk": {"S": "NOBODY"}}
+        client.get_item(TableName=module.app_wiring.env["GRANTS_TABLE"], Key=nobody)  # botocore is late with much
+        client._endpoint.http_session.close()  # no connection outlives a fork
 
 
 if __name__ == "__main__":
