@@ -156,15 +156,20 @@ def test_sign_in_keeps_no_provider_token(world):
 
 
 def test_profile_follows_the_provider(world):
-    """A changed address at the user's only identity is taken over; a name he has stays."""
+    """What it says now is taken over, and told by field; what the user set himself stays beside it."""
     sub = world.sub(world.sign_in())
+    before = world.wiring.users.get(sub)
+    own = replace(before, overrides={"name": "Al"})
+    world.wiring.users.update(own, expected_version=before.version, audit=audit_event("user.profile_changed"))
     moved = Account(claims={"email": "alice@new.example", "email_verified": True, "name": "Somebody Else"})
 
     world.sign_in(account=moved)
 
     user = world.wiring.users.get(sub)
-    assert (user.email, user.name) == ("alice@new.example", "Alice Example")
-    assert "user.updated" in actions(world.wiring)
+    assert (user.email, user.name, user.shown("name")) == ("alice@new.example", "Somebody Else", "Al")
+    (entry,) = [entry for entry in trail(world.wiring) if entry["action"] == "user.updated"]
+    assert entry["details"] == {"changed": {"S": "email name"}}
+    assert "Somebody" not in repr(entry)
 
 
 def test_simultaneous_first_sign_ins_make_one_user(world):

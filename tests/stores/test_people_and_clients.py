@@ -65,6 +65,38 @@ def test_an_identity_is_linked_to_one_user_only(world: Any) -> None:
     assert world.users.identities("usr_1") == [identity("usr_1"), second]
 
 
+def test_what_a_provider_said_is_kept_with_the_identity_and_the_profile(world: Any) -> None:
+    """Both or neither; overrides come back as they were set."""
+    world.users.provision(user(), identity(), audit=event())
+    told = identity(name="Ada", synced_at=9, changed=("name",), changed_at=9)
+    assert world.users.sync(told, user=None, audit=None)
+    follows = user(name="Ada", overrides={"name": "A.", "locale": "de"})
+    assert world.users.sync(told, user=follows, audit=event("user.updated", sub="usr_1"))
+    assert world.users.identities("usr_1") == [told]
+    assert world.users.get("usr_1") == replace(follows, version=2)
+
+    assert not world.users.sync(replace(told, name="Eve"), user=follows, audit=event())
+    assert world.users.identities("usr_1") == [told]
+
+
+@pytest.mark.parametrize("fault", ["retry_silently", "lose_acknowledgement"])
+def test_d03_a_sync_by_a_lost_write_is_ours(world: Any, fault: str) -> None:
+    """The retry is the same request."""
+    world.users.provision(user(), identity(), audit=event())
+    getattr(world.aws.dynamodb.faults, fault)("transact_write_items")
+    assert world.users.sync(identity(name="Ada"), user=user(name="Ada"), audit=event(sub="usr_1"))
+    assert world.users.get("usr_1").version == 2
+
+
+def test_an_identity_that_was_unlinked_is_not_revived_by_a_sign_in(world: Any) -> None:
+    """Neither alone nor with the profile."""
+    world.users.provision(user(), identity(), audit=event())
+    gone = identity(issuer="https://github.com", subject="7", synced_at=9)
+    assert not world.users.sync(gone, user=None, audit=None)
+    assert not world.users.sync(gone, user=user(name="Ada"), audit=event())
+    assert world.users.identities("usr_1") == [identity()]
+
+
 def test_clients_are_kept_listed_and_replaced(world: Any) -> None:
     """In the order of their ids."""
     for client_id in ("cli_b", "cli_a"):

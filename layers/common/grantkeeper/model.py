@@ -35,7 +35,12 @@ ALL_SCOPES = (
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person known to us; `sub` in our tokens."""
+    """
+    A person known to us; `sub` in our tokens.
+
+    `email`, `name`, `avatar_url` and `locale` are what the providers say (`services.provider_facts`); what the user set
+    himself stands apart in `overrides`.
+    """
 
     sub: str
     created_at: int
@@ -48,11 +53,21 @@ class User:
     role: Role = "user"
     status: Literal["active", "suspended"] = "active"
     version: int = 1
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+    def shown(self, name: str) -> str | None:
+        """`name`, `avatar_url` or `locale` as everybody sees it: what the user set, else what a provider says."""
+        value: str | None = self.overrides.get(name) or getattr(self, name)
+        return value
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """(issuer, subject) names a user. A client's own user id has the issuer `client:<client_id>`."""
+    """
+    (issuer, subject) names a user. A client's own user id has the issuer `client:<client_id>`.
+
+    What the provider said last, when it last did, and what was new the last time anything was.
+    """
 
     issuer: str
     subject: str
@@ -61,6 +76,12 @@ class Identity:
     linked_at: int
     email: str | None = None
     email_verified: bool = False
+    name: str | None = None
+    avatar_url: str | None = None
+    locale: str | None = None
+    synced_at: int = 0  # 0: linked before this was kept
+    changed_at: int = 0
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class Users(Protocol):
         """Consistent."""
 
     def find(self, issuer: str, subject: str) -> Identity | None:
-        """Look an identity up by (issuer, subject); consistent."""
+        """Learn whose (issuer, subject) is; consistent. What else it says is of the day it was linked."""
 
     def provision(self, user: User, identity: Identity, *, audit: AuditEvent) -> Identity:
         """
@@ -60,6 +60,19 @@ class Users(Protocol):
 
     def update(self, user: User, *, expected_version: int, audit: AuditEvent) -> bool:
         """Replace the profile if its version is still the expected one; False if it moved."""
+
+    def sync(self, identity: Identity, *, user: User | None, audit: AuditEvent | None) -> bool:
+        """
+        Store what a provider said of an identity that is still linked.
+
+        Args:
+            identity: With the new facts.
+            user: The profile that follows from them, if it changes; at the version it was read at.
+            audit: What changed; None when only the time did.
+
+        Returns:
+            False when the identity was unlinked, or the profile moved, meanwhile: nothing was stored.
+        """
 
     def identities(self, sub: str) -> Sequence[Identity]:
         """All identities of a user; consistent."""
@@ -257,7 +270,8 @@ class Connections(Protocol):
     def abandon(self, connection_id: str, session_id: str, *, now: int) -> bool:
         """
         Put the end of unconfirmed tokens so far back that `over_at` is `now`: `pending` and `confirm` find nothing any
-        more, by no clock and in no request in flight, and the item is due at once, for the worker that revokes upstream and then calls `discard`. False when there is nothing.
+        more, by no clock and in no request in flight, and the item is due at once, for the worker that revokes upstream
+        and then calls `discard`. False when there is nothing.
         """
 
     def unconfirmed(self, connection_id: str) -> Sequence[Pending]:

@@ -9,12 +9,13 @@ from typing import Any
 
 from grantkeeper import ids
 from grantkeeper.errors import BadRequest, OAuthError, StoreUnavailable
-from grantkeeper.model import AuditEvent, AuthorizationCode, AuthorizationRequest, Client, Identity, Profile, User
+from grantkeeper.model import AuditEvent, AuthorizationCode, AuthorizationRequest, Client, Profile, User
 from grantkeeper.ports import Avatars, Clients, Codes, ProviderHttp, Users
 from grantkeeper.providers.record import Provider
 from grantkeeper.services.admit_user import require_admitted
 from grantkeeper.services.client_redirect import success_redirect
 from grantkeeper.services.fetch_profile import fetch_profile
+from grantkeeper.services.provider_facts import first_identity, sync_at_sign_in
 from grantkeeper.services.redeem_provider_code import ProviderTokens
 from grantkeeper.services.redirect_uris import require_registered
 from grantkeeper.services.scopes import effective_scopes
@@ -89,11 +90,11 @@ def complete_signin(
     require_admitted(client, user=user, provider=provider, profile=profile, id_claims=tokens.id_claims)
 
     event = _event(request, now=now, request_id=request_id)
-    if user is None:
+    if user is None or known is None:
         user = _provision(profile, identity_issuer, subject, provider=provider, users=users, event=event, now=now)
         require_admitted(client, user=user, provider=provider, profile=profile, id_claims=tokens.id_claims)
     else:
-        user = _brought_up_to_date(user, profile, users=users, event=event, now=now)
+        user = sync_at_sign_in(user, known, profile, users=users, event=event, now=now)
     code = _issue_code(request, client=client, user=user, auth_time=auth_time, codes=codes, now=now)
     if provider.profile.avatar.kind == "binary":
         _keep_picture(
@@ -157,14 +158,8 @@ def _provision(
         avatar_url=profile.avatar_url,
         locale=profile.locale,
     )
-    identity = Identity(
-        issuer=identity_issuer,
-        subject=subject,
-        sub=user.sub,
-        provider=provider.id,
-        linked_at=now,
-        email=profile.email,
-        email_verified=profile.email_verified,
+    identity = first_identity(
+        profile, issuer=identity_issuer, subject=subject, sub=user.sub, provider=provider.id, now=now
     )
     audit = replace(event, action="user.provisioned", actor=f"user:{user.sub}", sub=user.sub)
     winner = users.provision(user, identity, audit=audit)
@@ -174,29 +169,6 @@ def _provision(
     if existing is None:
         raise OAuthError("access_denied", "This account is gone.", reason="user_gone")
     return existing
-
-
-def _brought_up_to_date(user: User, profile: Profile, *, users: Users, event: AuditEvent, now: int) -> User:
-    """
-    Take over what the provider knows better.
-
-    What is empty is filled; an e-mail address follows the provider while it is the user's only one. Name and picture
-    stay as the user may have set them. Losing a race against another change loses nothing: the next sign-in comes.
-    """
-    fresh = replace(
-        user,
-        name=user.name or profile.name,
-        avatar_url=user.avatar_url or profile.avatar_url,
-        locale=user.locale or profile.locale,
-    )
-    known = (user.email, user.email_verified)
-    if profile.email is not None and known != (profile.email, profile.email_verified) and _follows(user, users):
-        fresh = replace(fresh, email=profile.email, email_verified=profile.email_verified)
-    if fresh == user:
-        return user
-    fresh = replace(fresh, updated_at=now)
-    audit = replace(event, action="user.updated", actor=f"user:{user.sub}", sub=user.sub)
-    return fresh if users.update(fresh, expected_version=user.version, audit=audit) else user
 
 
 def _keep_picture(
@@ -220,10 +192,6 @@ def _keep_picture(
     with contextlib.suppress(StoreUnavailable):
         if not same_picture(avatar, store.of_user(user.sub)):
             store.put_for_user(user.sub, avatar, audit=audit)
-
-
-def _follows(user: User, users: Users) -> bool:
-    return user.email is None or len(users.identities(user.sub)) == 1
 
 
 def _issue_code(

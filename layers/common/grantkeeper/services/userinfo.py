@@ -38,10 +38,20 @@ def userinfo(
 
 
 def user_claims(user: User, scopes: list[str]) -> Mapping[str, Any]:
-    """Standard claims (OpenID Connect Core section 5.4); what is not known is left out."""
+    """
+    Standard claims (OpenID Connect Core section 5.4); what is not known is left out.
+
+    Name, picture and locale as the user has set them, else as his provider says; an address and whether it is verified
+    are never anybody's word but the provider's.
+    """
     claims: dict[str, Any] = {"sub": user.sub}
     if "profile" in scopes:
-        claims |= {"name": user.name, "picture": user.avatar_url, "locale": user.locale, "updated_at": user.updated_at}
+        claims |= {
+            "name": user.shown("name"),
+            "picture": user.shown("avatar_url"),
+            "locale": user.shown("locale"),
+            "updated_at": user.updated_at,
+        }
     if "email" in scopes and user.email is not None:
         claims |= {"email": user.email, "email_verified": user.email_verified}
     return {name: value for name, value in claims.items() if value is not None}

@@ -11,7 +11,7 @@ from grantkeeper.stores.audit_item import audit_writes
 from grantkeeper.stores.items import Item, from_item, to_item
 from grantkeeper.stores.listing import listing
 from grantkeeper.stores.one_time import NEW
-from grantkeeper.stores.retrying import TransactionFailed
+from grantkeeper.stores.retrying import ConditionFailed, TransactionFailed
 from grantkeeper.stores.table import Table, is_own, key_item, new_write_id
 
 if TYPE_CHECKING:
@@ -79,18 +79,46 @@ class DynamoUsers:
     def update(self, user: User, *, expected_version: int, audit: AuditEvent) -> bool:
         """Replace the profile if its version is still the expected one; it is stored as the version after."""
         write_id = new_write_id()
-        item = _user_item(user, write_id) | {"version": {"N": str(expected_version + 1)}}
-        put = self._table.to_put(item, condition="#version = :expected", values={":expected": expected_version})
+        put = self._replacing(user, write_id, expected_version=expected_version)
         try:
             self._table.transact([put, *audit_writes(self._audit, audit)])
         except TransactionFailed as failure:
             return is_own(failure.item(0), write_id)
         return True
 
+    def sync(self, identity: Identity, *, user: User | None, audit: AuditEvent | None) -> bool:
+        """
+        Replace the identity's entry in its user's list, and with it the profile that follows from it.
+
+        The item by which an identity is found says whose it is and no more, so it is left alone.
+        """
+        linked = "attribute_exists(#pk)"
+        entry = key_item(keys.user_identity(identity.sub, identity.issuer, identity.subject)) | to_item(identity)
+        if user is None and audit is None:
+            try:
+                self._table.put(entry, condition=linked)
+            except ConditionFailed:
+                return False
+            return True
+        writes, write_id = [self._table.to_put(entry, condition=linked)], new_write_id()
+        if user is not None:
+            writes.append(self._replacing(user, write_id, expected_version=user.version))
+        if audit is not None:
+            writes += audit_writes(self._audit, audit)
+        try:
+            self._table.transact(writes)
+        except TransactionFailed as failure:
+            return user is not None and is_own(failure.item(1), write_id)
+        return True
+
     def identities(self, sub: str) -> Sequence[Identity]:
         """All identities of a user, oldest first; consistent."""
         items = self._table.query(f"USER#{sub}", prefix="IDENTITY#")
         return sorted((from_item(Identity, item) for item in items), key=lambda i: (i.linked_at, i.issuer, i.subject))
+
+    def _replacing(self, user: User, write_id: str, *, expected_version: int) -> Item:
+        item = _user_item(user, write_id) | {"version": {"N": str(expected_version + 1)}}
+        return self._table.to_put(item, condition="#version = :expected", values={":expected": expected_version})
 
     def _link_writes(self, identity: Identity) -> list[Item]:
         body = to_item(identity)
