@@ -230,6 +230,18 @@ def test_what_cannot_be_refreshed_any_more_is_gone(monkeypatch):
     assert revoke(world) == "gone"
 
 
+def test_one_refusal_before_a_revocation_is_not_believed(monkeypatch):
+    """A provider that errs once would keep the refresh token alive for ever: it is told before the set is erased."""
+    world = world_with(monkeypatch, requires_live_access_token=True)
+    world.disconnect()
+    world.pass_time(2 * HOUR)
+    world.provider.answer_next(400, {"error": "invalid_grant"})
+
+    assert revoke(world) == "gone"
+    assert world.provider.live_refresh_tokens == []
+    assert world.grant().sealed == b""
+
+
 def test_a_refresh_before_a_revocation_that_ends_unknown_keeps_its_lease(monkeypatch):
     """As with any refresh."""
     world = world_with(monkeypatch, requires_live_access_token=True)

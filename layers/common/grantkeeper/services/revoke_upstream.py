@@ -7,6 +7,7 @@ user who connected again meanwhile is not cut off.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -141,15 +142,19 @@ def _revoke(target: _Target, *, cause: Cause, ports: RefreshPorts, run: Run) -> 
     grant, provider = target.grant, target.provider
     plaintext = open_grant(grant, ports=ports, run=run)
     try:
-        tokens: TokenSet | None = read_tokens(plaintext, grant=grant, provider=provider, to_spend=True)
+        tokens = read_tokens(plaintext, grant=grant, provider=provider, to_spend=True)
     except TokenResponseRejected:
         return _Done("not_supported", grant.write_id)
-    if tokens is not None and tokens.suspect is not None:
+    if tokens.suspect is not None:
         return _Done("not_supported", grant.write_id)  # somebody else's: not this user's to revoke
-    if tokens is not None and _must_be_live(grant, tokens, provider=provider, run=run):
-        grant, tokens = _live(target, tokens, cause=cause, ports=ports, run=run)
-    if tokens is None:
-        return _Done("gone", grant.write_id)
+    if _must_be_live(grant, tokens, provider=provider, run=run):
+        grant, fresh = _live(target, tokens, cause=cause, ports=ports, run=run)
+        if fresh is None:
+            # One refusal proves nothing: the provider is told all the same, before what it may still honour is erased.
+            with contextlib.suppress(ProviderUnavailable):
+                tell_provider(grant, tokens, provider=provider, ports=ports, run=run)
+            return _Done("gone", grant.write_id)
+        tokens = fresh
     return _Done(tell_provider(grant, tokens, provider=provider, ports=ports, run=run), grant.write_id)
 
 
