@@ -246,13 +246,18 @@ def _not_reread() -> list[Patch]:
     def strike(self: Any, grant: Any, *, now: int) -> Any:
         key = (grant.connection_id, grant.name)
         row = self._t.rows[key]
+        if row.status != "active":
+            return None
         struck = replace(row, strikes=row.strikes + 1, strike_generation=row.generation, strike_at=now, due_at=now + 45)
         self._t.rows[key] = struck
         return struck
 
     def mark(self: Any, grant: Any, reason: Any, *, now: int, audit: Any) -> bool:
         key = (grant.connection_id, grant.name)
-        self._t.rows[key] = replace(self._t.rows[key], status="needs_reauth", reason=reason, due_at=None)
+        row, meta = self._t.rows[key], self._t.metas[grant.connection_id]
+        if row.status == "active" and meta.status != "revoked":
+            self._t.rows[key] = replace(row, status="needs_reauth", reason=reason, due_at=None)
+            self._t.metas[meta.id] = replace(meta, status="needs_reauth", reason=reason)
         return True
 
     def instead(grant: Any, *, lease: Any, reason: Any, cause: Any, ports: Any, run: Any) -> Any:

@@ -12,6 +12,7 @@ from tests.simulation.campaign import Summary
 
 ARTIFACT = Path(__file__).parents[2] / "artifacts" / "simulation.json"
 SHOWN = 60
+KILLED: dict[str, tuple[int, str]] = {}  # mutant → seeds, and the violation
 
 
 def table(summary: Summary) -> str:
@@ -56,6 +57,12 @@ def facts(summary: Summary) -> dict[str, Any]:
         "sweeps_until_quiet": {str(rounds): count for rounds, count in sorted(summary.rounds.items())},
         "outcomes": dict(summary.outcomes.most_common()),
     }
+
+
+def killed(name: str, seeds: int, violation: str) -> None:
+    """A mutant was caught."""
+    KILLED[name] = (seeds, violation)
+    write("mutants", {each: {"seeds": at, "violation": what} for each, (at, what) in KILLED.items()})
 
 
 def write(part: str, value: Mapping[str, Any]) -> None:

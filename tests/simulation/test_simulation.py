@@ -25,6 +25,7 @@ EXPECTED_EXCUSES = {
 
 def test_no_seed_violates_an_invariant(capsys: pytest.CaptureFixture[str]) -> None:
     """Invariants 1 to 10 of the protocol hold after each step of each run, under every fault there is."""
+    report.ARTIFACT.unlink(missing_ok=True)
     summary = campaign(first=FIRST, runs=RUNS, processes=PROCESSES)
     report.write("campaign", report.facts(summary))
     with capsys.disabled():
@@ -50,4 +51,4 @@ def test_a_mutant_is_killed(name: str) -> None:
     """The protocol with this one thing left out violates an invariant within 10,000 seeds."""
     killed = seeds_to_kill(name, first=FIRST, most=MOST_SEEDS)
     assert killed is not None, f"the mutant '{name}' survives {MOST_SEEDS} seeds"
-    report.write(f"mutant: {name}", {"seeds": killed[0], "violation": killed[1]})
+    report.killed(name, *killed)
