@@ -202,3 +202,29 @@ def test_store_trouble_is_a_503_and_says_when_to_come_back(wiring, discovery):
     assert answer.status == 503
     assert answer.headers["content-type"] == "application/problem+json"
     assert "keys" not in json.loads(answer.body)
+
+
+def test_a_provider_that_is_down_is_degraded_and_says_when_it_is_called_again(wiring, discovery, monkeypatch):
+    """Until a success: half open is not well. Answers about an outage are kept for seconds only."""
+    wiring.provider_items.put(
+        "google",
+        record=None,
+        registrations=[{"client_id": "our-google", "secret_parameter": "/p", "state": "active"}],
+        disabled=None,
+        audit=audit_event("provider.changed"),
+    )
+
+    def google():
+        answer = discovery("GET /v1/providers")
+        [shown] = [each for each in answer.json["providers"] if each["id"] == "google"]
+        return shown["state"], shown["retry_at"], answer.headers["cache-control"]
+
+    now = int(discovery.module.time.time())
+    wiring.breakers.record_failure("google", now=now, retry_after=300)
+    assert google() == ("degraded", now + 300, "public, max-age=10")
+
+    monkeypatch.setattr(discovery.module.time, "time", lambda: now + 301)
+    assert google()[:2] == ("degraded", None)
+    wiring.breakers.record_success("google")
+    wiring.breakers._known.clear()
+    assert google() == ("available", None, "public, max-age=60")

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from grantkeeper.errors import StoreUnavailable
-from grantkeeper.ports import BranchKey
+from grantkeeper.ports import BranchKey, BreakerState
+from grantkeeper.stores.breakers import DynamoBreakers
 from tests.doubles.aws import memory_wiring
 from tests.stores.records import DAY, NOON, event, race
 
@@ -206,6 +207,45 @@ def test_a_failure_after_the_breakers_time_opens_it_for_longer_and_a_success_clo
     assert world.breakers.open_until("google") == 0
     world.breakers.record_failure("google", now=NOON + 200)
     assert world.breakers.open_until("google") == 0
+
+
+def test_of_all_who_fail_or_succeed_one_is_told_that_the_breaker_turned(world: Any) -> None:
+    """The turn is an event, and there is one of it, whoever counts at the same time."""
+    other = DynamoBreakers(world.aws.dynamodb, world.env["GRANTS_TABLE"])
+    told = [breakers.record_failure("google", now=NOON) for _ in range(6) for breakers in (world.breakers, other)]
+    assert told.count(True) == 1
+    assert told.index(True) == 4
+    closed = [world.breakers.record_success("google"), other.record_success("google")]
+    assert closed == [True, False]
+    assert not world.breakers.record_success("google")
+
+
+def test_an_open_breaker_is_seen_by_every_function_within_seconds(world: Any) -> None:
+    """Another execution environment remembers what it read for five seconds and no longer."""
+    clock = [float(NOON)]
+    grants = world.env["GRANTS_TABLE"]
+    ours, theirs = (DynamoBreakers(world.aws.dynamodb, grants, clock=lambda: clock[0]) for _ in range(2))
+    assert theirs.open_until("google") == 0
+    ours.record_failure("google", now=NOON, retry_after=60)
+    clock[0] += 5
+    assert theirs.open_until("google") == NOON + 60
+    assert theirs.state("google") == BreakerState(NOON + 60, 0)
+    clock[0] += 60
+    ours.record_success("google")
+    clock[0] += 5
+    assert theirs.state("google") == BreakerState(0, NOON + 65)
+
+
+def test_a_success_that_began_before_the_breaker_opened_does_not_close_it(world: Any) -> None:
+    """What it knew of was a failure, not an outage."""
+    clock = [float(NOON)]
+    grants = world.env["GRANTS_TABLE"]
+    ours, theirs = (DynamoBreakers(world.aws.dynamodb, grants, clock=lambda: clock[0]) for _ in range(2))
+    ours.record_failure("google", now=NOON)
+    theirs.open_until("google")
+    ours.record_failure("google", now=NOON, retry_after=60)
+    assert not theirs.record_success("google")
+    assert ours.open_until("google") == NOON + 60
 
 
 def test_scattered_failures_do_not_add_up(world: Any) -> None:

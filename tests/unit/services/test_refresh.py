@@ -15,11 +15,13 @@ from grantkeeper.errors import (
 )
 from grantkeeper.providers.record import ErrorRule
 from grantkeeper.services.lease_policy import CALL_BUDGET, LEASE_SECONDS, START_NEEDS
+from grantkeeper.services.note_use import day_of
 from grantkeeper.services.refresh import refresh
 from grantkeeper.services.refresh_run import Cause
 from grantkeeper.services.rotate_keys import ensure_keys
 from tests.doubles.provider import NOON
 from tests.doubles.refresh_world import (
+    LASTING,
     SCOPES,
     RefreshWorld,
     assert_works,
@@ -295,3 +297,38 @@ def test_a_provider_with_rules_of_its_own_is_judged_by_its_record(monkeypatch):
         world.refresh()
 
     assert world.grant().strikes == 0
+
+
+@pytest.mark.parametrize(("throttled", "closed"), [("application", True), ("connection", False)])
+def test_a_429_that_speaks_of_one_connection_closes_nobody_elses(monkeypatch, throttled, closed):
+    """Slack counts by workspace: its Retry-After is for the connection that met it."""
+    rule = replace(LASTING, throttled=throttled)
+    world = RefreshWorld(monkeypatch, rule=rule)
+    world.pass_time(HOUR)
+    world.provider.answer_next(429, b"", retry_after="300")
+
+    with pytest.raises(ProviderUnavailable) as refused:
+        world.refresh()
+
+    assert refused.value.retry_after == 300
+    assert (world.wiring.breakers.open_until("example") > world.now) is closed
+
+
+def test_an_outage_and_its_end_are_told_once(monkeypatch):
+    """For whoever is paged, and as events: the turn of the breaker that all functions share."""
+    world = RefreshWorld(monkeypatch, rule=LASTING)
+    world.pass_time(HOUR)
+    world.provider.answer_next(503, b"", retry_after="60")
+    with pytest.raises(ProviderUnavailable):
+        world.refresh()
+    world.pass_time(61)
+    world.refresh()
+
+    events, _ = world.wiring.audit.day(day_of(world.now), limit=100)
+    turns = [
+        (event.action, event.provider)
+        for event in sorted(events, key=lambda each: each.time)
+        if event.action.startswith("provider.")
+    ]
+    assert turns[-2:] == [("provider.degraded", "example"), ("provider.recovered", "example")]
+    assert len(world.reports.of("provider_degraded")) == len(world.reports.of("provider_recovered")) == 1

@@ -387,3 +387,60 @@ def test_many_connections_in_threads_are_each_refreshed_once(monkeypatch):
     assert {world.grant(connection_id).generation for connection_id in connections} == {2}
     assert world.refreshes == 40
     assert world.clock.now - (world.deadline - 20) < LEASE_SECONDS
+
+
+def test_no_more_ids_of_a_provider_are_under_way_than_its_messages_allow(world):
+    """Its budget of concurrent calls, shared among the workers; each id is worked on once."""
+    others = [world.connect(account_id=f"lane{at}") for at in range(7)]
+    lanes = []
+    work = Work("refresh", "example", tuple((each, 1) for each in others), lanes=3)
+
+    world.pass_time(HOUR - 300)
+    world.provider_http.seconds = 0
+
+    work_through([work], ports=world.ports(), run=world.run(), parallel=lanes.extend)
+
+    assert len(lanes) == 3
+    for lane in lanes:
+        lane()
+    assert {world.grant(each).generation for each in others} == {2}
+    assert world.refreshes == 7
+
+
+def test_f30_work_for_a_provider_that_is_down_costs_nothing(world):
+    """Neither a read nor a write: the rows are due still, and the sweeper waits as well."""
+    due = job(world)
+    world.wiring.breakers.record_failure("example", now=world.now, retry_after=60)
+    world.wiring.breakers.open_until("example")
+    before = len(world.aws.dynamodb.faults.calls)
+
+    assert do(world, due) == frozenset()
+
+    assert len(world.aws.dynamodb.faults.calls) == before
+    assert world.grant().due_at <= world.now
+
+
+def test_tries_of_one_grant_spread_over_the_time_it_has_been_failing(world):
+    """Full jitter: up to ten minutes in the end, and never less than the first wait."""
+    waits = []
+    for seed in range(12):
+        world.pass_time(600 if seed else 0)
+        world.wiring.breakers.forget("example")
+        world.provider.fail_next(ProviderUnavailable("refused", outcome_unknown=False))
+        world.wiring.grants.postpone(world.connection_id, "main", generation=1, due_at=world.now)
+        do(world, job(world), run=world.run(seed=seed))
+        waits.append(world.grant().due_at - world.now)
+
+    assert AGAIN <= waits[0] <= AGAIN + 60
+    assert all(AGAIN <= wait <= 600 for wait in waits)
+    assert max(waits) > 300
+
+
+def test_a_grant_whose_record_was_removed_fails_no_message(world):
+    """The operator took the provider away: that is no poison for the queue."""
+    world.pass_time(3 * DAY)
+    due = job(world)
+    world.records.clear()
+
+    assert do(world, due) == frozenset()
+    assert world.grant().due_at > world.now

@@ -8,7 +8,7 @@ from calendar import timegm
 from dataclasses import replace
 
 from grantkeeper import ids
-from grantkeeper.errors import StoreUnavailable
+from grantkeeper.errors import ProviderNotConfigured, StoreUnavailable
 from grantkeeper.model import AuditEvent, Grant
 from grantkeeper.services.forecast import DAY, earliest, warning_of
 from grantkeeper.services.refresh_run import RefreshPorts, Run, provider_of
@@ -79,8 +79,11 @@ def mirror_forecast(before: Grant, after: Grant, *, ports: RefreshPorts, run: Ru
 
 def _used_since(grant: Grant, *, ports: RefreshPorts, run: Run) -> Grant:
     """The forecast of a token that lives as long as it is used, counted from the day we last handed it out."""
+    try:
+        days = provider_of(grant, ports=ports).refresh.inactivity_days
+    except ProviderNotConfigured:  # its record was removed
+        return grant
     connection = ports.connections.get(grant.connection_id)
-    days = provider_of(grant, ports=ports).refresh.inactivity_days
     if connection is None or connection.used_day is None or days is None:
         return grant
     ends = timegm(time.strptime(connection.used_day, "%Y-%m-%d")) + days * DAY

@@ -64,7 +64,7 @@ def plan(
         token_ends = tokens.refresh_token_expires_at if slides else None
         due = earliest(due, keepalive_at(rule, refreshed_at=received_at, token_ends=token_ends))
     told = warn_at(ends, since=consented_at or received_at)
-    if told is not None and told > (received_at if before is None else before.refreshed_at):
+    if told is not None and told >= (received_at if before is None else before.refreshed_at):
         due = earliest(due, max(told, received_at))  # a warning that fell between two generations is not forgotten
     return Plan(ends, tokens.refresh_token_expires_at, due)
 

@@ -138,8 +138,8 @@ def _refresh_one(grant: Grant, *, cause: Cause, ports: RefreshPorts, run: Run) -
     if grant.status == "needs_reauth":
         _postpone(grant, None, ports=ports)
         return
+    warned = warn(grant, before=now + AHEAD, ports=ports, run=run)  # if it cannot be told, the row stays due
     try:
-        warned = warn(grant, before=now + AHEAD, ports=ports, run=run)
         if _warned_only(grant, warned, now=now, ports=ports, run=run) or _rests(grant, now=now, ports=ports):
             return
         if run.remaining < START_NEEDS:
