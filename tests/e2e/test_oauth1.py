@@ -23,7 +23,8 @@ from tests.doubles.oauth1_provider import OAuth1Provider, escape, signature
 from tests.e2e.browser import query_of
 from tests.e2e.conftest import eventually
 
-pytestmark = pytest.mark.stack
+# a minute for the functions to look at the records again, beside the start of the stack
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 ID = SERVICE = "trello-here"
 KNOWN_WITHIN = 90.0  # seconds: functions look at the deployment's records once a minute
