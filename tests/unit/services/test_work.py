@@ -78,6 +78,17 @@ def test_i9_an_orphan_is_looked_at_when_its_time_has_come(world):
     assert world.now + RESCUE_HORIZON <= world.grant().due_at <= world.now + RESCUE_HORIZON + JITTER
 
 
+def test_i9_a_store_that_refused_puts_nobody_off_for_long(world):
+    """The spread is for providers that come back; a throttled lease is tried again by the second sweep."""
+    world.pass_time(HOUR)
+    world.aws.dynamodb.faults.throttle("put_item", times=99)
+    unlucky = SimpleNamespace(random=lambda: 0.999)
+    do(world, job(world), run=replace(world.run(), rng=unlucky))
+
+    assert world.refreshes == 0
+    assert world.now < world.grant().due_at <= world.now + AGAIN + JITTER
+
+
 def test_f26_a_job_for_an_older_generation_is_dropped(world):
     """Whatever happened to it was done by somebody else."""
     old = job(world)

@@ -204,8 +204,8 @@ def _after(error: GrantkeeperError, grant: Grant, *, ports: RefreshPorts, run: R
     run.report("refresh_postponed", {"provider": grant.provider, "error": error_name(error)})
     now = run.clock()
     wait = max(error.retry_after or 0, AGAIN)
-    spread = JITTER  # a refresh under way, an orphan and a first refusal have a time of their own: no crowd waits there
-    if not isinstance(error, RefreshPending):
+    spread = JITTER  # an orphan, a first refusal and a store's trouble are no provider that a crowd waits for
+    if not isinstance(error, RefreshPending | StoreUnavailable):
         spread = max(JITTER, min(overdue(grant, now=now), LONGEST_SPREAD))
     if grant.expires_at is not None and now - grant.expires_at > DAY:
         wait, spread = max(wait, HOUR), JITTER  # no outage is that long; it is not forgotten either
