@@ -24,12 +24,8 @@ YEAR = 365 * 86_400
 def seed(parts: Any, *, now: int, records: Mapping[str, Mapping[str, Any]]) -> str:
     """Register the client and the providers. Returns an API key that may read tokens and disconnect."""
     for provider, record in records.items():
-        parameter = f"/grantkeeper/chaos/{provider}"
-        parts.secrets.put(parameter, CLIENT_SECRET)
-        registration = {"client_id": CLIENT_ID, "secret_parameter": parameter, "state": "active"}
-        parts.provider_items.put(
-            provider, record=record, registrations=[registration], disabled=False, audit=_event("provider.changed", now)
-        )
+        parts.secrets.put(_parameter(provider), CLIENT_SECRET)
+        register(parts, provider, now=now, record=record)
     parts.clients.put(Client(CLIENT, "Backend", (), now), audit=_event("client.changed", now))
     text = new_api_key()
     scopes = ("connections:read", "connections:token", "connections:write")
@@ -44,6 +40,20 @@ def seed(parts: Any, *, now: int, records: Mapping[str, Mapping[str, Any]]) -> s
     )
     parts.api_keys.put(key, audit=_event("api_key.created", now))
     return text.text
+
+
+def register(
+    parts: Any, provider: str, *, now: int, registered: bool = True, record: Mapping[str, Any] | None = None
+) -> None:
+    """Register our client at a provider, or take it away; what is not given stays as it is."""
+    registration = {"client_id": CLIENT_ID, "secret_parameter": _parameter(provider), "state": "active"}
+    parts.provider_items.put(
+        provider,
+        record=record,
+        registrations=[registration] if registered else [],
+        disabled=None if record is None else False,
+        audit=_event("provider.changed", now),
+    )
 
 
 def connect(parts: Any, *, now: int, provider: str, account: str, answer: Mapping[str, Any]) -> str:
@@ -88,6 +98,10 @@ def connect(parts: Any, *, now: int, provider: str, account: str, answer: Mappin
     audit = replace(_event("connection.activated", now), connection_id=connection.id, sub=connection.sub)
     parts.connections.add_api_key(connection, grant, consent_client_id=CLIENT, audit=audit)
     return connection.id
+
+
+def _parameter(provider: str) -> str:
+    return f"/grantkeeper/chaos/{provider}"
 
 
 def _event(action: str, now: int) -> AuditEvent:

@@ -75,9 +75,14 @@ REFUSALS = {
 SECRET = ("before_secret", ("throttle:2", "refuse"))
 
 
-def scenarios() -> list[Scenario]:
-    """All of them; their ids are unique."""
-    made = [scenario for profile in PROFILES for scenario in _of(profile)]
+def scenarios(*, full: bool) -> list[Scenario]:
+    """
+    All of them; their ids are unique.
+
+    Args:
+        full: Also what differs from a neighbour only in being started by the queue instead of a caller.
+    """
+    made = [scenario for profile in PROFILES for scenario in _of(profile) if full or not scenario.full]
     assert len({scenario.id for scenario in made}) == len(made)
     return sorted(made, key=lambda scenario: scenario.id)
 
@@ -99,9 +104,10 @@ def _deaths(profile: str) -> Iterator[Scenario]:
         late = strict and point in NOT_HEARD
         yield Scenario("F-23", "stop", point, profile, partial(plans.freeze, point=point), excused=late)
         yield make("stop", plan=partial(plans.nap, point=point))
-    for fault, point in (("F-05", "lease_applied"), ("F-12", "after_provider"), ("F-20", "save_applied")):
+    for fault, point in points:
         plan = partial(plans.crash, point=point, job=True)
-        yield Scenario(fault, "kill_job", point, profile, plan, excused=strict and point in WINDOW)
+        few = point in ("lease_applied", "after_provider", "save_applied")
+        yield Scenario(fault, "kill_job", point, profile, plan, excused=strict and point in WINDOW, full=not few)
 
 
 def _refusals(profile: str) -> Iterator[Scenario]:
@@ -109,10 +115,9 @@ def _refusals(profile: str) -> Iterator[Scenario]:
     for fault, (point, actions) in [*REFUSALS.items(), ("F-07", SECRET)]:
         for action in actions:
             yield Scenario(fault, action, point, profile, partial(plans.disrupt, point=point, action=action))
-    for action in ("throttle:2", "refuse", "lost_ack:1"):
-        point = "lease_applied" if action.startswith("lost") else "before_lease"
-        plan = partial(plans.disrupt, point=point, action=action, job=True)
-        yield Scenario("F-03", f"{action}_job", point, profile, plan)
+            plan = partial(plans.disrupt, point=point, action=action, job=True)
+            few = point == "before_lease"
+            yield Scenario(fault, f"{action}_job", point, profile, plan, full=not few)
 
 
 def _upstream(profile: str) -> Iterator[Scenario]:
@@ -235,6 +240,9 @@ def _others(profile: str) -> Iterator[Scenario]:
     yield Scenario("F-26", "old_job", "", profile, plans.late_job)
     for point in ("after_branch_key", "after_kms"):
         yield Scenario("F-28", "key_disabled", point, profile, partial(plans.key_disabled, point=point))
+    yield Scenario("F-28", "registration_gone", "", profile, plans.registration_gone)
+    if strict:
+        yield Scenario("F-29", "stranger", "", profile, plans.stranger)
     yield Scenario("F-29", "error_member", "", profile, partial(plans.odd_answer, error="none", error_code=0))
     yield Scenario("F-29", "short_life", "", profile, partial(plans.odd_answer, expires_in=150))
     yield Scenario("F-29", "no_scope", "", profile, partial(plans.odd_answer, scope=""))

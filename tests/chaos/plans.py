@@ -7,8 +7,11 @@ nobody passes proves nothing.
 
 from __future__ import annotations
 
+import base64
+import json
+
 from tests.chaos.lane import Outcome, Worker
-from tests.chaos.scene import DELETE, FORCE, LEASE, REDELIVERY, TOKEN, Scene
+from tests.chaos.scene import DELETE, FORCE, HOUR, LEASE, REDELIVERY, TOKEN, Scene
 
 SKEW = 5  # seconds two clocks may differ by
 TRUTHS = (200, 429, 502, 503)  # what a caller may be told while the world burns; never 409, never 500
@@ -240,7 +243,7 @@ def crowd(scene: Scene, *, workers: int, jobs: int) -> None:
 def late_job(scene: Scene) -> None:
     """A message for a generation that is gone: nothing is done."""
     assert scene.call(scene.helper).status == 200
-    scene.pass_time(3601)
+    scene.pass_time(HOUR + 1)
     scene.job(scene.helper, generation=1, times=32)
     assert len(scene.calls()) == 1
     assert scene.observe()[0] == 2
@@ -254,10 +257,38 @@ def odd_answer(scene: Scene, **changes: object) -> None:
     assert scene.observe() == (2, "active")
 
 
+def stranger(scene: Scene) -> None:
+    """A refresh is answered with somebody else's tokens (C-81): kept, for what they may spend, and not served."""
+    assert scene.call(scene.helper).status == 200  # the first ID token says whose they are
+    scene.pass_time(HOUR + 1)
+    claims = json.dumps({"sub": "somebody-else"}).encode()
+    id_token = ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (b"{}", claims, b"-"))
+    scene.lane.provider("edit", changes={"id_token": id_token})
+    answer = scene.call(scene.helper)
+    assert answer.kind == "answer", answer
+    assert answer.status == 503, answer
+    scene.observe()
+
+
+def registration_gone(scene: Scene) -> None:
+    """The operator removes our registration while a worker is under its lease, and puts it back: it fails closed."""
+    worker = _stopped(scene, "lease_applied")
+    scene.helper.ask("register", provider=scene.profile, registered=False)
+    try:
+        woken, later = worker.resume(), scene.call(scene.worker())
+    finally:
+        scene.helper.ask("register", provider=scene.profile, registered=True)
+    for told in (woken, later):
+        assert told.kind == "answer", told
+        assert told.status == 200 or told.body["type"].endswith(("provider-not-configured", "refresh-pending")), told
+    assert scene.observe()[1] == "active"
+    scene.pass_time(61)  # what a process remembers of a registration
+
+
 def outage(scene: Scene, *, grants: int) -> None:
     """Two hours of an unreachable provider: nothing dies; and when it is back, everything is refreshed."""
     others = [scene.connect() for _ in range(grants)]
-    scene.pass_time(3601)
+    scene.pass_time(HOUR + 1)
     for _ in range(24):
         scene.lane.provider("fault", what="token", kind="503", times=200)
         scene.pass_time(300)

@@ -103,6 +103,10 @@ class Worker:
     def do_connect(self, **facts: Any) -> str:
         return desk.connect(self.functions["connections"].app_wiring, now=int(time.time()), **facts)
 
+    def do_register(self, provider: str, registered: bool) -> None:
+        parts = self.functions["connections"].app_wiring
+        desk.register(parts, provider, now=int(time.time()), registered=registered)
+
     def do_http(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
         answer = self.functions[function].handler(event, self._context())
         return {"status": answer["statusCode"], "headers": answer["headers"], "body": json.loads(answer["body"])}
