@@ -92,6 +92,27 @@ def test_a_saved_generation_becomes_one_audit_entry_however_often_it_is_told(wor
     assert world.audit.generation_recorded("con_1", "main", 2)
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 1, 2, 0, 1, 2), (1, 2, 0, 2), (2, 1, 0)])
+def test_f21_generations_told_again_or_out_of_turn_stand_once_and_in_order(world, function, order):
+    """Their place in the trail follows from the generation, not from when the stream told it."""
+    connected(world)
+    told = []
+    for generation in (2, 3, 4):
+        before, current = grant_row(world), world.grants.get("con_1")
+        write = {"generation": generation, "n": generation, "write_id": f"w_{generation}", "caused_by": "sweep"}
+        after = replace(current, **write, refreshed_at=current.refreshed_at + 60)
+        assert world.grants.save(after).outcome == "saved"
+        told.append(record(grant_row(world), before, arn=GRANTS_ARN, number=generation))
+
+    for at in order:
+        assert function.handler({"Records": [told[at]]}, CONTEXT) == {"batchItemFailures": []}
+
+    trail = [e for e in world.audit.for_connection("con_1", limit=50)[0] if e.action == "grant.refreshed"]
+    assert [e.details["generation"] for e in trail] == ["4", "3", "2"]
+    assert world.audit.generation_recorded("con_1", "main", 4)
+    assert not world.audit.generation_recorded("con_1", "main", 5)
+
+
 def test_a_change_that_saves_no_generation_makes_no_entry(world, function):
     """A postponement is nobody's business."""
     connected(world)
