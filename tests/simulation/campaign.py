@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.simulation import mutants
 from tests.simulation.hub import Livelock
-from tests.simulation.oracle import Violation
+from tests.simulation.judgement import Violation
 from tests.simulation.scenario import set_up
 from tests.simulation.world import World
 

@@ -25,7 +25,7 @@ from grantkeeper.services import (
     take_lease,
     work,
 )
-from tests.simulation import memory, ports
+from tests.simulation import memory, side_ports
 
 Patch = tuple[Any, str, Any]
 
@@ -194,7 +194,7 @@ def _kms_late() -> list[Patch]:
     real = refresh.successor
 
     def instead(*args: Any, **kwargs: Any) -> Any:
-        ports.VaultPort(*_caller()).prepare(None, sealed=b"")  # type: ignore[arg-type]
+        side_ports.VaultPort(*_caller()).prepare(None, sealed=b"")  # type: ignore[arg-type]
         return real(*args, **kwargs)
 
     return [(refresh, "successor", instead)]

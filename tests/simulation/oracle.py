@@ -6,14 +6,14 @@ Numbers are those of the invariants in `refresh.md`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from grantkeeper.model import Grant
 from grantkeeper.ports import HttpRequest, HttpResponse
+from tests.simulation.finale import Finale
 from tests.simulation.hub import Process
+from tests.simulation.judgement import SKEW, read_set
 from tests.simulation.provider import REFRESH_MARK, Family, Issue, token_of
 
 if TYPE_CHECKING:
@@ -23,28 +23,9 @@ RESCUE_HORIZON = 300  # seconds
 STRICT = ("strict", "family", "short_grace", "optional")
 STRIKE_SPACING = 30  # seconds between two dead answers, by the true clock
 LATENCY = 9.0  # seconds an answer may have been on its way while its token aged
-SKEW = 5
 
 
-class Violation(Exception):
-    """An invariant does not hold."""
-
-    def __init__(self, number: str, what: str) -> None:
-        super().__init__(f"{number}: {what}")
-        self.number = number
-
-
-@lru_cache(maxsize=4096)
-def _read(plaintext: bytes) -> tuple[str | None, str | None, int | None]:
-    """Refresh token, access token and end of a sealed set, read without the product's code."""
-    envelope = json.loads(plaintext)
-    answer = envelope.get("answer", {})
-    refresh = answer.get("refresh_token") or envelope.get("refresh_token")
-    lives = answer.get("expires_in")
-    return refresh, answer.get("access_token"), None if lives is None else envelope["received_at"] + lives
-
-
-class Oracle:
+class Oracle(Finale):
     """Judges one run."""
 
     def __init__(self, world: World) -> None:
@@ -63,10 +44,6 @@ class Oracle:
         self.ended: dict[tuple[str, str, int], str] = {}
         self.stood: dict[str, None] = {}  # consents that have been in a row
         self.dirty = True
-
-    def refuse(self, number: str, what: str) -> None:
-        """An invariant does not hold: the end of the run. `LossCounter` goes on."""
-        raise Violation(number, what)
 
     # --- what the ports tell ---
 
@@ -182,7 +159,7 @@ class Oracle:
                     self.revoked_at[cid] = self.w.hub.now
         if self.dirty:
             self.dirty = False
-            self._nothing_lost()
+            self.nothing_lost()
 
     def _changed(self, key: tuple[str, str], before: Grant | None, row: Grant) -> None:
         if row.sealed:
@@ -201,7 +178,7 @@ class Oracle:
         """I4: set and row are of one generation; I3: and it is the only one of that number."""
         self.stood[row.grant_id] = None
         binding, plaintext = self.w.drawers[row.sealed]
-        refresh, access, ends = _read(plaintext)
+        refresh, access, ends = read_set(plaintext)
         if (binding.grant_id, binding.n, binding.connection_id) != (row.grant_id, row.n, row.connection_id):
             self.refuse("I4", f"{key} generation {row.generation}: set and row are of two generations")
         if ends != row.expires_at:
@@ -220,81 +197,8 @@ class Oracle:
         if row.generation != before.generation + 1:
             self.refuse("I3", f"{key}: generation {before.generation} became {row.generation}")
         if before.sealed:
-            self.asked.pop(_read(self.w.drawers[before.sealed][1])[0] or "", None)  # now it is known
+            self.asked.pop(read_set(self.w.drawers[before.sealed][1])[0] or "", None)  # now it is known
         self.w.record_generation(*key, row.generation)
-
-    # --- when all is quiet ---
-
-    def settled(self, row: Grant) -> bool:
-        """I9: fresh, `needs_reauth`, or revoked and erased."""
-        now, provider = self.w.hub.now, self.w.provider
-        if row.status == "revoked":
-            return not row.sealed
-        if row.status == "needs_reauth" or row.due_at is None:
-            return True
-        if row.due_at <= now + 120 or (row.expires_at is not None and row.expires_at <= now + SKEW):
-            return False
-        refresh = _read(self.w.drawers[row.sealed][1])[0]
-        return provider.honours(refresh, now=now) if provider.profile != "fixed" else True
-
-    def final(self) -> None:
-        """What must be true in the end, when every message was worked on."""
-        world, provider, now = self.w, self.w.provider, self.w.hub.now
-        if world.parked:
-            self.refuse("I2", f"{len(world.parked)} answers wait in the rescue queue for ever")
-        for key, row in world.tables.rows.items():
-            meta = world.tables.metas[key[0]]
-            if row.status == "revoked":
-                self._revoked_in_the_end(key, row)
-                continue
-            if meta.status == "revoked":
-                self.refuse("I5", f"{key} is {row.status} under a revoked connection")
-            refresh = _read(world.drawers[row.sealed][1])[0]
-            works = provider.honours(refresh, now=now)
-            if row.status == "needs_reauth" and works and row.reason != "spent_elsewhere":
-                self.refuse("I7", f"{key} needs_reauth ({row.reason}), and the provider honours what is stored")
-            if row.status == "active" and not works and row.due_at is not None and provider.profile != "fixed":
-                self.refuse("I9", f"{key} is active, and the provider takes none of its tokens")
-            if row.status == "active" and row.due_at is None and row.expires_at is not None and not world.idle:
-                self.refuse("I9", f"{key} is active, expires, and is never due")
-        for cid, meta in world.tables.metas.items():
-            self._mirrored(cid, meta.status)
-        self._nobody_cut_off()
-
-    def _nobody_cut_off(self) -> None:
-        for family, by in self.w.provider.cut_off:
-            if family.connection_id in self.w.shared_when_told.get(by, ()):
-                cut = family.connection_id
-                self.refuse("I6", f"revoking {by} cut off {cut}, which was seen to share its account")
-
-    def _mirrored(self, cid: str, status: str) -> None:
-        """What the connection says of itself is what its worst token says."""
-        statuses = {row.status for (each, _), row in self.w.tables.rows.items() if each == cid}
-        worst = next(each for each in ("revoked", "needs_reauth", "active") if each in statuses)
-        if worst != status:
-            self.refuse("I4", f"{cid} says {status}, and its tokens {sorted(statuses)}")
-
-    def _revoked_in_the_end(self, key: tuple[str, str], row: Grant) -> None:
-        if row.sealed:
-            self.refuse("I5", f"{key} is revoked, and its set is not erased")
-        for each in self.w.provider.families:
-            if (each.connection_id, each.name) != key or each.revoked or each.current is None:
-                continue
-            if key[0] in self.w.spared or each.number in self.w.spared_consents:
-                continue
-            if each.grant_id in self.stood and each.grant_id != row.grant_id:  # another consent took its place
-                self.w.count("a consent that was replaced lives on")
-                continue
-            if self.dead.get(each.current):
-                self.w.count("a provider said of what lives that it is gone")
-                continue
-            if self._excusable(each):
-                self.excused["of a revoked connection"] = self.excused.get("of a revoked connection", 0) + 1
-                continue
-            self.refuse("I5", f"{key} was disconnected, and {each.current} lives on at the provider")
-
-    def _excusable(self, family: Family) -> bool:
-        return bool(self._why_lost(family))
 
     # --- I7 ---
 
@@ -304,7 +208,7 @@ class Oracle:
             self.refuse("I6", f"{key}: generation {row.generation} was declared dead twice")
         self.ended[known] = row.reason or ""
         now, provider = self.w.hub.now, self.w.provider
-        refresh, access, ends = _read(self.w.drawers[row.sealed][1])
+        refresh, access, ends = read_set(self.w.drawers[row.sealed][1])
         if row.reason == "expired_no_refresh_token":
             if provider.profile != "fixed" or ends is None or now + SKEW < ends:
                 self.refuse("I7", f"{key}: declared expired, and it is not")
@@ -329,86 +233,6 @@ class Oracle:
         holder = self.w.holders.get(lease.write_id)
         if holder is not None and holder.alive and holder is not task.process:
             self.refuse("I7", f"{key}: declared dead under the lease of {holder.name}")
-
-    # --- I2 ---
-
-    def _nothing_lost(self) -> None:
-        """Every live refresh token is in a row, in the rescue queue, under way, or in a living process."""
-        provider, now = self.w.provider, self.w.hub.now
-        for family in provider.families:
-            if family.current is None or family.number in self.lost or family.number in self.w.superseded:
-                continue
-            if family.revoked:
-                if family.revoked == "reuse":
-                    self.lost.add(family.number)
-                    self._excuse(family, "the family was destroyed by reuse")
-                continue
-            if self._kept(family, now):
-                continue
-            self.lost.add(family.number)
-            self._excuse(family, "its only live refresh token is nowhere")
-
-    def _kept(self, family: Family, now: float) -> bool:
-        world, provider = self.w, self.w.provider
-        row = world.tables.rows.get((family.connection_id, family.name))
-        if row is not None and row.sealed:
-            refresh = _read(world.drawers[row.sealed][1])[0]
-            if refresh == family.current:
-                return True
-            if provider.of_refresh.get(refresh or "") is family and provider.honours(refresh, now=now):
-                return True
-        if row is None or row.status == "revoked":
-            return True  # that it was revoked upstream is looked at in the end
-        if self._waits(family) or self._in_hands(family):
-            return True
-        if row.grant_id != family.grant_id:
-            world.superseded[family.number] = None  # another consent stands in its place
-            return True
-        return False
-
-    def _waits(self, family: Family) -> bool:
-        """In unconfirmed tokens or in the rescue queue."""
-        waiting = [grant for pending in self.w.tables.pendings.values() for grant in pending.grants]
-        waiting += self.w.parked
-        return any(_read(self.w.drawers[grant.sealed][1])[0] == family.current for grant in waiting)
-
-    def _in_hands(self, family: Family) -> bool:
-        """On its way, or in a living process."""
-        for issue in family.issues:
-            if issue.fate == "under way":
-                return True
-            receiver = issue.receiver
-            if isinstance(receiver, Process) and receiver.alive and family.current in receiver.holding:
-                return True
-        return False
-
-    def _excuse(self, family: Family, what: str) -> None:
-        """Say why a loss is nobody's fault, or refuse it."""
-        why = self._why_lost(family)
-        if not why:
-            self.refuse("I2", f"{family.connection_id}/{family.name}: {what} ({family.current})")
-        family.excused = why or "not excused"
-        self.excused[family.excused] = self.excused.get(family.excused, 0) + 1
-
-    def _why_lost(self, family: Family) -> str:
-        if family.number in self.w.excused_from_start:
-            return "was lost before the run"
-        issues = [issue for issue in family.issues if issue.refresh_token == family.current]
-        bringing = next((issue for issue in issues if issue.rotated), None)
-        if bringing is None or bringing.stored or bringing.parked:
-            return ""
-        receivers = [issue.receiver for issue in issues if isinstance(issue.receiver, Process)]
-        return self._fate(receivers[-1]) if receivers else "the answer never arrived"
-
-    def _fate(self, process: Process) -> str:
-        if process.died == "killed":
-            return "killed between answer and first write"
-        if process.died == "timeout" and process.marks.get("paused"):
-            return "frozen until the kill, between answer and first write"
-        refused = process.marks.get("save refused") and process.marks.get("parking refused")
-        if refused and (process.died == "timeout" or "token_set_lost" in process.reports):
-            return "table and rescue queue refused to the end"
-        return ""
 
     # --- what callers are told ---
 

@@ -13,8 +13,9 @@ from grantkeeper.ports import Binding, BreakerState
 from grantkeeper.services.refresh_run import Run
 from tests.simulation.faults import Faults
 from tests.simulation.hub import HARD_LIMIT, Hub, Process
+from tests.simulation.judgement import read_set
 from tests.simulation.memory import Tables
-from tests.simulation.oracle import LossCounter, Oracle, _read
+from tests.simulation.oracle import LossCounter, Oracle
 from tests.simulation.ports import Ports
 from tests.simulation.provider import Family, SimulatedProvider
 
@@ -222,7 +223,7 @@ class World:
     def park(self, successor: Grant) -> None:
         """A message in the rescue queue."""
         self.parked.append(successor)
-        refresh = _read(self.drawers[successor.sealed][1])[0]
+        refresh = read_set(self.drawers[successor.sealed][1])[0]
         if refresh is not None and (made := self.provider.made.get(refresh)) is not None:
             made.parked = True
         self.count("parked")
