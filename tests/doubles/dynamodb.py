@@ -13,11 +13,11 @@ from __future__ import annotations
 import json
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 from tests.doubles.dynamodb_expressions import Parser, Scope, Tree, apply_update, at, holds, project
-from tests.doubles.dynamodb_table import Key, Table
+from tests.doubles.dynamodb_table import Key, Rows, Table
 from tests.doubles.dynamodb_values import Invalid, Item, client_error, copied, item_size, normal_item
 from tests.doubles.faults import Faults
 
@@ -71,9 +71,9 @@ class InMemoryDynamoDB:
         with self._lock:
             return copied(list(self._tables[table].items.values()))
 
-    def look(self, table: str) -> Collection[Item]:
-        """All items as they stand, for a look and no more."""
-        return self._tables[table].items.values()
+    def peek(self, table: str, *key: str) -> Item | None:
+        """One item as it stands, for a look and no more."""
+        return self._tables[table].items.get(tuple(part.encode() for part in key))
 
     def restore(self, table: str, item: Item) -> None:
         """Put an item back behind everybody's back: a restored or tampered row."""
@@ -252,7 +252,7 @@ class InMemoryDynamoDB:
         if start is not None:
             rows = table.after(rows, start, index, forward=forward)
         limit = min(request.get("Limit", 1 << 30), self.page_size or 1 << 30)
-        page, last = _page(rows, limit, held=lambda row: table.projected(row, index))
+        page, last = _page(rows, limit, size_of=lambda row: _weight(table, view, row, index))
         found = [row for row in page if filter_tree is None or holds(filter_tree, row)]
         answer: dict[str, Any] = {"Count": len(found), "ScannedCount": len(page)}
         if request.get("Select") != "COUNT":
@@ -354,11 +354,18 @@ def _projection(request: dict[str, Any], scope: Scope) -> list[tuple[Any, ...]] 
     return None if text is None else Parser(text, scope).projection()
 
 
-def _page(rows: list[Item], limit: int, *, held: Callable[[Item], Item]) -> tuple[list[Item], Item | None]:
+def _weight(table: Table, view: dict[Key, Item], row: Item, index: str | None) -> int:
+    def measure() -> int:
+        return item_size(table.projected(row, index))
+
+    return view.size_of(row, index, measure) if isinstance(view, Rows) else measure()
+
+
+def _page(rows: list[Item], limit: int, *, size_of: Callable[[Item], int]) -> tuple[list[Item], Item | None]:
     """The rows of one page, and the row it stopped at, if it stopped; an index's rows weigh what it holds of them."""
     size = 0
     for count, row in enumerate(rows, start=1):
-        size += item_size(held(row))
+        size += size_of(row)
         if count >= limit or (size > PAGE_BYTES and count < len(rows)):
             return rows[:count], row
     return rows, None

@@ -18,6 +18,7 @@ class Rows(dict[Key, Item]):
 
     def __init__(self) -> None:
         super().__init__()
+        self._sizes: dict[tuple[str | None, int], int] = {}
         self._ordered: dict[str | None, tuple[Callable[[Item], Key | None], dict[Any, list[tuple[Key, Key]]]]] = {}
 
     def __setitem__(self, key: Key, item: Item) -> None:
@@ -34,11 +35,22 @@ class Rows(dict[Key, Item]):
 
     def _take_out(self, key: Key) -> None:
         old = self.get(key)
+        for index in (None, *self._ordered):
+            self._sizes.pop((index, id(old)), None)
         for order, partitions in self._ordered.values():
             place = None if old is None else order(old)
             if place is not None:
                 rows = partitions[place[0]]
                 del rows[bisect_left(rows, (place, key))]
+
+    def size_of(self, item: Item, index: str | None, measure: Callable[[], int]) -> int:
+        """What a stored item weighs in the table or an index; measured once, since what is stored never changes."""
+        if index is not None and index not in self._ordered:
+            return measure()
+        known = self._sizes.get((index, id(item)))
+        if known is None:
+            known = self._sizes[(index, id(item))] = measure()
+        return known
 
     def partition(self, index: str | None, of: Any, order: Callable[[Item], Key | None]) -> list[Item]:
         """

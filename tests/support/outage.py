@@ -192,10 +192,9 @@ class Load:
     def _oldest_due(self) -> dict[str, int]:
         """By provider, in seconds: the worst of what waits."""
         now, worst = int(self.clock.now), dict.fromkeys(self.upstream, 0)
-        for item in self.world.aws.dynamodb.look("grants"):
-            if "due_at" in item:
-                provider = item["provider"]["S"]
-                worst[provider] = max(worst[provider], now - int(item["due_at"]["N"]))
+        for provider in worst:
+            due = (int(row["due_at"]["N"]) for row in self._grants(provider) if "due_at" in row)
+            worst[provider] = max(0, now - min(due, default=now))
         return worst
 
     def _work(self, *, until: float) -> None:
@@ -253,8 +252,8 @@ class Load:
         return sum(int(row["expires_at"]["N"]) > self.clock.now for row in self._grants(provider))
 
     def _grants(self, provider: str) -> list[Any]:
-        rows = self.world.aws.dynamodb.look("grants")
-        return [row for row in rows if row["sk"]["S"] == "GRANT#main" and row["provider"]["S"] == provider]
+        dynamodb = self.world.aws.dynamodb
+        return [dynamodb.peek("grants", f"CONNECTION#{each}", "GRANT#main") for each in self.connections[provider]]
 
     def per_second(self, provider: str, *, since: float = 0.0) -> Counter[int]:
         """Second → calls."""

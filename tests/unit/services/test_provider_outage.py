@@ -15,6 +15,7 @@ from tests.doubles.refresh_world import STRICT, RefreshWorld
 from tests.support.outage import TICK, Load
 from tests.support.svg import write_panels
 
+pytestmark = pytest.mark.timeout(300)  # one story, told on whatever else the machine is doing
 MANY, FEW = 10_000, 150
 OUTAGE = 2 * 3600
 PER_MINUTE = 3000
