@@ -34,6 +34,8 @@ check: ## format, lint, types and template, without tests
 
 bench: ## benchmarks; each also runs alone, see bench/
 	@$(PYTHON) local/bootstrap.py run
+	@$(VENV)/python -m bench.token_read
+	@$(VENV)/python -m bench.sweep
 	@exec $(VENV)/python -m bench.cold_start
 
 clean: ## remove what was built and downloaded here

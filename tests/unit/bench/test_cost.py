@@ -1,0 +1,77 @@
+"""The cost model: its sums, and that what is promised of the shape of the bill follows from it."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench import cost
+
+REFRESH = cost.Refresh(
+    write_units={"lease": 1, "grant": 2, "index": 2, "audit": 1, "audit index": 1},
+    read_units={"grant": 2, "connection": 1, "trail": 1},
+    kms_calls=0,
+    worker_cpu_ms=6,
+    projector_cpu_ms=1,
+    log_bytes=7,
+    audit_bytes=400,
+)
+
+
+def per_million(**changed):
+    """Dollars of a million refreshes, part by part."""
+    return {name: each * cost.MILLION for name, each in cost.dollars(REFRESH, **changed).items()}
+
+
+def test_a_million_refreshes_cost_what_their_units_do():
+    """Seven write units and four read units, by hand."""
+    parts = per_million()
+
+    assert parts["writes"] == pytest.approx(7 * 0.625)
+    assert parts["reads"] == pytest.approx(4 * 0.125)
+    assert parts["KMS"] == 0
+    assert parts["counters"] == pytest.approx(6 / 100 * 0.625)
+    assert parts["SQS"] == pytest.approx((0.1 + 0.5) / 25 * 0.4)
+    assert parts["Lambda"] == pytest.approx(0.007 * 1.769 * 13.3334 + 0.2 * (1 / 100 + 2 / 100))
+    assert parts["logs"] == pytest.approx(7e-9 * 0.5 * 1e6)
+
+
+def test_a_kms_call_each_would_cost_three_dollars():
+    """The reason for branch keys."""
+    assert per_million(kms_calls=1)["KMS"] == pytest.approx(3)
+
+
+@pytest.mark.parametrize(("records", "units"), [(0.1, 6), (1, 6), (30, 0.2), (100, 0.06), (5000, 0.06)])
+def test_counting_costs_less_the_fuller_a_batch_is(records, units):
+    """One transaction a batch, whatever it holds."""
+    assert cost.counter_units(records) == pytest.approx(units)
+
+
+def test_an_hour_of_lifetime_is_some_820_refreshes_a_month():
+    """Due 6 to 7.2 minutes before the end: every 53.4 minutes on average."""
+    assert cost.refreshes_per_month(lifetime=3600) == pytest.approx(730 * 60 / 53.4)
+
+
+def test_a_connection_is_never_refreshed_less_than_its_keepalive_nor_more_than_always():
+    """Use moves the bill between the two."""
+    always = cost.refreshes_per_month(lifetime=3600)
+
+    for days, wanted in ((0, 1.0), (3, always / 5), (15, always), (30, always)):
+        assert cost.Use("one", ((1.0, days),)).refreshes() == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("use", cost.USES, ids=lambda use: use.name)
+def test_shares_of_use_are_whole(use):
+    """Every connection is counted once."""
+    assert sum(share for share, _ in use.days) == pytest.approx(1)
+
+
+def test_a_month_is_the_sum_of_its_parts():
+    """And a thousand times the connections cost less than a thousand times as much: batches fill, keys are shared."""
+    small, large = (cost.monthly(REFRESH, connections=size, use=cost.USES[0]) for size in (10**3, 10**6))
+
+    for month in (small, large):
+        parts = [each for name, each in month.items() if name not in ("refreshes", "total")]
+        assert month["total"] == pytest.approx(sum(parts))
+    assert large["refreshes"] == pytest.approx(1000 * small["refreshes"])
+    assert large["total"] < 1000 * small["total"]
+    assert large["KMS"] / large["refreshes"] < 0.01 * cost.KMS_CALL
