@@ -118,6 +118,11 @@ SECURITY: Mapping[str, Any] = {
     "client": {"type": "http", "scheme": "basic", "description": "The client's id and secret, here or in the form"},
 }
 
+IF_MATCH: Mapping[str, Any] = {
+    "name": "If-Match", "in": "header", "required": True, "schema": {"type": "string"},
+    "description": "The ETag of the state the change is of (RFC 9110 section 13.1.1)",
+}  # fmt: skip
+
 
 def apps() -> Iterator[tuple[str, App]]:
     """Every function that answers HTTP, by its folder's name."""
@@ -151,6 +156,8 @@ def _operation(function: str, route_key: str, handler: Any, operation: Operation
     if description:
         described["description"] = description
     parameters = [_in_path(name) for name in re.findall(r"{(\w+)}", path)] + [_in_query(n) for n in operation.query]
+    if operation.versioned:
+        parameters.append(dict(IF_MATCH))
     if parameters:
         described["parameters"] = parameters
     body = _body(operation, used)
@@ -199,16 +206,11 @@ def _responses(path: str, operation: Operation, used: set[str]) -> dict[str, Any
         good = {"description": "The browser goes on", "headers": {"Location": {"schema": {"type": "string"}}}}
     elif operation.media != "application/json":
         good["content"] = {operation.media: {"schema": {"type": "string"}}}
-    statuses = {400, 500, 503, *operation.errors}
-    if operation.access is not None:
-        statuses |= {401, 403}
-    if "{" in path:
-        statuses.add(404)
-    if operation.takes or operation.form:
-        statuses |= {413, 415}
+    statuses = _failures(path, operation)
     answers = {str(operation.status): good}
-    if operation.conditional:
+    if operation.conditional or operation.versioned:
         good["headers"] = {"ETag": {"schema": {"type": "string"}}}
+    if operation.conditional:
         answers["304"] = {"description": "What the caller has is still right"}
     if operation.fails == "page" and operation.status == 303:
         answers["200"] = {
@@ -219,6 +221,19 @@ def _responses(path: str, operation: Operation, used: set[str]) -> dict[str, Any
         str(status): {"$ref": f"#/components/responses/{operation.fails}-{status}"} for status in sorted(statuses)
     }
     return dict(sorted(answers.items())) | failed
+
+
+def _failures(path: str, operation: Operation) -> set[int]:
+    statuses = {400, 500, 503, *operation.errors}
+    if operation.access is not None:
+        statuses |= {401, 403}
+    if "{" in path:
+        statuses.add(404)
+    if operation.takes or operation.form:
+        statuses |= {413, 415}
+    if operation.versioned:
+        statuses |= {412, 428}
+    return statuses
 
 
 def _security(operation: Operation) -> list[dict[str, list[str]]]:

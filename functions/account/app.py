@@ -8,17 +8,22 @@ import time
 from aws_lambda_powertools import Logger
 
 from grantkeeper import wiring
-from grantkeeper.edge.account_views import audit_view
+from grantkeeper.edge.account_views import audit_view, ended_view, profile_view, session_view
 from grantkeeper.edge.browser_routes import BrowserRoutes
 from grantkeeper.edge.bugs import report_bugs
 from grantkeeper.edge.cursors import Cursors, page_limit
+from grantkeeper.edge.etags import etag_of, has_it, require_match
 from grantkeeper.edge.http import App, Request, Response, json_response
 from grantkeeper.edge.operations import PERSON, Access, Operation
 from grantkeeper.edge.pictures import picture_response
 from grantkeeper.edge.principals import permitted
 from grantkeeper.model import Principal
+from grantkeeper.services.own_profile import OwnProfile, override, own_profile, parse_overrides
+from grantkeeper.services.own_sessions import end_all, end_one, list_sessions
 
 OWN = Access("connections:read", PERSON, owned=True)
+READ = Access("profile", PERSON, owned=True)
+WRITE = Access("account:write", PERSON, owned=True)
 
 logger = Logger()
 app = App(on_error=report_bugs(logger))
@@ -37,9 +42,83 @@ def get_audit(request: Request) -> Response:
     return json_response({"events": [audit_view(event, sub=sub) for event in events], "cursor": cursor})
 
 
+@browser_route("GET /v1/profile", Operation("Profile", conditional=True, access=READ))
+def get_profile(request: Request) -> Response:
+    """The caller's own profile: what is shown, what he set himself, and what each provider says."""
+    _, sub = _person(request)
+    return _profile(own_profile(sub, users=app_wiring.users), request)
+
+
+@browser_route("PUT /v1/profile", Operation("Profile", takes="ProfileChange", versioned=True, access=WRITE))
+def put_profile(request: Request) -> Response:
+    """
+    Set what the caller shows instead of his providers' word: name, picture, language.
+
+    The whole of it: what is left out is left to the providers again. If-Match holds the ETag that was read.
+    """
+    principal, sub = _person(request)
+    wanted = parse_overrides(request.json())
+    profile = own_profile(sub, users=app_wiring.users)
+    require_match(request, _etag(profile))
+    changed = override(
+        profile,
+        wanted,
+        principal=principal,
+        users=app_wiring.users,
+        now=_now(),
+        request_id=request.request_id,
+    )
+    return _profile(changed, request)
+
+
+@browser_route("GET /v1/sessions", Operation("SessionList", query=("limit", "cursor"), access=READ))
+def get_sessions(request: Request) -> Response:
+    """Where the caller is signed in, at whichever client, newest first."""
+    principal, _ = _person(request)
+    page = list_sessions(
+        principal,
+        sessions=app_wiring.sessions,
+        clients=app_wiring.clients,
+        now=_now(),
+        limit=page_limit(request),
+        after=_cursors().read(request.one("cursor"), principal=principal, query=("sessions",)),
+    )
+    position = page.next_position
+    cursor = position and _cursors().issue(position, principal=principal, query=("sessions",))
+    return json_response({"sessions": [session_view(listed) for listed in page.sessions], "cursor": cursor})
+
+
+@browser_route("DELETE /v1/sessions/{sid}", Operation(status=204, access=WRITE))
+def delete_session(request: Request) -> Response:
+    """End one session of the caller's: its refresh token at once, its access tokens within a minute."""
+    principal, _ = _person(request)
+    end_one(
+        principal,
+        request.path_params["sid"],
+        sessions=app_wiring.sessions,
+        now=_now(),
+        request_id=request.request_id,
+    )
+    return Response(204)
+
+
+@browser_route("DELETE /v1/sessions", Operation("EndedSessions", query=("keep_current",), access=WRITE))
+def delete_sessions(request: Request) -> Response:
+    """End every session of the caller's, or with `keep_current=true` all the others; a hundred a call."""
+    principal, _ = _person(request)
+    ended = end_all(
+        principal,
+        keep_current=_flag(request, "keep_current"),
+        sessions=app_wiring.sessions,
+        now=_now(),
+        request_id=request.request_id,
+    )
+    return json_response(ended_view(ended))
+
+
 @browser_route(
     "GET /v1/profile/avatar",
-    Operation(media="image/*", conditional=True, access=Access("profile", PERSON, owned=True), errors=(404,)),
+    Operation(media="image/*", conditional=True, access=READ, errors=(404,)),
 )
 def get_profile_avatar(request: Request) -> Response:
     """The caller's own picture, where the provider he signs in with shows it to a token's bearer only."""
@@ -51,6 +130,24 @@ def _person(request: Request) -> tuple[Principal, str]:
     """The caller, who is a person by the route's own rule."""
     principal = permitted(request, app.access(request), ports=app_wiring, now=_now())
     return principal, principal.sub or ""
+
+
+def _profile(profile: OwnProfile, request: Request) -> Response:
+    etag = _etag(profile)
+    if request.method == "GET" and has_it(request, etag):
+        return Response(304, "", {"etag": etag})
+    return json_response(profile_view(profile), etag=etag)
+
+
+def _etag(profile: OwnProfile) -> str:
+    return etag_of(profile_view(profile), version=profile.user.version)
+
+
+def _flag(request: Request, name: str) -> bool:
+    text = request.one(name)
+    if text not in (None, "true", "false"):
+        raise BadRequest(f"{name} is true or false.", parameter=name)
+    return text == "true"
 
 
 def _cursors() -> Cursors:

@@ -49,8 +49,16 @@ ROUTES = {
     "AccountFunction": {
         "GET /v1/audit",
         "OPTIONS /v1/audit",
+        "GET /v1/profile",
+        "PUT /v1/profile",
+        "OPTIONS /v1/profile",
         "GET /v1/profile/avatar",
         "OPTIONS /v1/profile/avatar",
+        "GET /v1/sessions",
+        "DELETE /v1/sessions",
+        "OPTIONS /v1/sessions",
+        "DELETE /v1/sessions/{sid}",
+        "OPTIONS /v1/sessions/{sid}",
     },
     "ConnectionsFunction": {
         "POST /v1/connect-sessions",

@@ -134,7 +134,7 @@ class Stack:
         """A user signs in at a client; the tokens."""
         query = {
             "response_type": "code", "client_id": client, "redirect_uri": redirect_uri, "state": "s", "nonce": "n",
-            "scope": "openid email profile connections:read connections:write", "provider": "example",
+            "scope": "openid email profile connections:read connections:write account:write", "provider": "example",
             "code_challenge": ids.digest(VERIFIER), "code_challenge_method": "S256",
         }  # fmt: skip
         sent = self.call("AuthorizeFunction", "GET /oauth2/authorize", query=query)
@@ -303,6 +303,23 @@ def connect_for_oneself(stack: Stack) -> None:
     stack.call("AccountFunction", "GET /v1/audit", headers=bearer, query={"limit": 1})
 
 
+def look_after_the_own_account(stack: Stack) -> None:
+    """A user reads and changes his profile, sees where he is signed in, and ends one session, the others, and all."""
+    elsewhere = stack.sign_in()
+    stack.sign_in()
+    bearer = {"authorization": f"Bearer {stack.sign_in()['access_token']}"}
+    etag = stack.call("AccountFunction", "GET /v1/profile", headers=bearer)["headers"]["etag"]
+    changed = {**bearer, "if-match": etag}
+    stack.call("AccountFunction", "PUT /v1/profile", json={"name": "Al"}, headers=changed)
+    page = stack.call("AccountFunction", "GET /v1/sessions", headers=bearer, query={"limit": 2})
+    gone = next(s for s in json.loads(page["body"])["sessions"] if not s["current"])
+    path = f"/v1/sessions/{gone['sid']}"
+    stack.call("AccountFunction", "DELETE /v1/sessions/{sid}", path=path, headers=bearer, status=204)
+    stack.call("AccountFunction", "DELETE /v1/sessions", headers=bearer, query={"keep_current": "true"})
+    renew(stack, elsewhere["refresh_token"], status=400)
+    stack.call("AccountFunction", "DELETE /v1/sessions", headers=bearer)
+
+
 def connect_for_somebody_known(stack: Stack) -> None:
     """A backend names a user by the `sub` of a session at it."""
     stack.sign_in("app", BACK)
@@ -448,6 +465,7 @@ JOURNEYS: tuple[Callable[[Stack], None], ...] = (
     steal_a_refresh_token,
     connect_for_a_named_user,
     connect_for_oneself,
+    look_after_the_own_account,
     connect_for_somebody_known,
     come_back_with_another_account,
     confirm_for_somebody_else,

@@ -162,8 +162,13 @@ def test_audit_entries_are_added_and_never_changed(partition):
 
 
 def test_sessions_are_out_of_reach_of_functions_that_do_not_keep_them():
-    """Refresh-token families belong to sign-in; whoever takes access tokens asks whether their session lives (S-09)."""
-    assert who_may(WRITE, "RequestsTable", "SESSION#family") == {"SessionFunction"}
+    """
+    Refresh-token families belong to sign-in; whoever takes access tokens asks whether their session lives (S-09).
+
+    The account function ends sessions: it can update one, not put one there.
+    """
+    assert who_may(WRITE, "RequestsTable", "SESSION#family") == {"AccountFunction", "SessionFunction"}
+    assert who_may({"dynamodb:PutItem"}, "RequestsTable", "SESSION#family") == {"SessionFunction"}
     assert who_may(READ, "RequestsTable", "SESSION#family") == {
         "AccountFunction",
         "AdminStatsFunction",

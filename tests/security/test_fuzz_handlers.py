@@ -62,9 +62,12 @@ NAMES = (
     "client_id", "client_secret", "client_assertion", "redirect_uri", "scope", "state", "nonce", "prompt", "max_age",
     "resource", "login_hint", "code", "iss", "error", "error_description", "access_token", "token_type_hint", "cursor",
     "id_token_hint", "post_logout_redirect_uri", "service", "status", "user_id", "user_sub", "limit", "min_ttl",
-    "rejected_generation", "access", "scopes", "connection_id", "confirmation", MARK,
+    "rejected_generation", "access", "scopes", "connection_id", "confirmation", "keep_current", "name", "locale",
+    "avatar_url", MARK,
 )  # fmt: skip
-HEADERS = ("authorization", "x-api-key", "origin", "content-type", "content-encoding", "cookie")
+HEADERS = (
+    "authorization", "x-api-key", "origin", "content-type", "content-encoding", "cookie", "if-match", "if-none-match",
+)  # fmt: skip
 
 
 class World:
@@ -75,6 +78,9 @@ class World:
         self.wiring = deployment()
         self.steps = ConnectWorld(wiring=self.wiring)
         self.steps.now = self.steps.provider.now = NOW
+        self.steps.add_client(
+            "app", scopes=("openid", "profile", "account:write", "connections:read", "connections:write")
+        )
         self.stays = self.steps.connect()
         self.goes = self.steps.connect(account=Account("another"))
         self.session = self._session("fam_app", "app")
@@ -88,8 +94,9 @@ class World:
         issuer = self.wiring.issuer
         claims = {
             "iss": issuer, "aud": issuer, "sub": "usr_alice", "client_id": "app", "sid": "sid_fam_app", "iat": NOW,
-            "exp": NOW + 900, "jti": "j", "scope": f"openid profile {' '.join(scopes)}",
+            "exp": NOW + 900, "jti": "j", "scope": f"openid profile account:write {' '.join(scopes)}",
         }  # fmt: skip
+        self.claims = claims
         self.token = self.wiring.signer.sign(claims, alg="ES256", typ="at+jwt")
         self.id_token = self.wiring.signer.sign({**claims, "aud": "app", "sid": "sid_other"}, alg="RS256", typ="JWT")
         self.bearer = {"authorization": f"Bearer {self.token}"}
@@ -102,15 +109,19 @@ class World:
         profile, audit = self.stays.profile, audit_event("connection.profile_synced")
         self.wiring.connections.update_profile(self.stays.id, profile, avatar=avatar, now=NOW, audit=audit)
 
-    def _session(self, family: str, client_id: str) -> Session:
+    def _session(self, family: str, client_id: str, *, sub: str = "usr_alice") -> Session:
         end = NOW + 86_400
         session = Session(
-            family=family, sid=f"sid_{family}", sub="usr_alice", client_id=client_id, scopes=("openid",),
+            family=family, sid=f"sid_{family}", sub=sub, client_id=client_id, scopes=("openid",),
             provider="example", created_at=NOW, expires_at=end, idle_expires_at=end, current_hash=ids.digest("s" * 43),
             rotated_at=NOW,
         )  # fmt: skip
         self.wiring.sessions.create(session, audit=audit_event("user.signed_in"))
         return session
+
+    def _bearer(self, sub: str, sid: str) -> dict[str, str]:
+        token = self.wiring.signer.sign({**self.claims, "sub": sub, "sid": sid}, alg="ES256", typ="at+jwt")
+        return {"authorization": f"Bearer {token}"}
 
     def good(self, route: str) -> dict[str, Any]:
         """The parts of a request to this route that would succeed now."""
@@ -188,6 +199,21 @@ class World:
 
     def _v1_profile_avatar(self, _: str) -> dict[str, Any]:
         return {"headers": self.bearer}
+
+    def _v1_profile(self, route: str) -> dict[str, Any]:
+        if route.startswith("GET"):
+            return {"headers": self.bearer}
+        body = {"name": "Al", "locale": "de-AT", "avatar_url": "https://pictures.example/al"}
+        return {"json": body, "headers": {**JSON, **self.bearer, "if-match": "*"}}
+
+    def _v1_sessions(self, route: str) -> dict[str, Any]:
+        if route.startswith("GET"):
+            return {"headers": self.bearer, "query": {"limit": "2"}}
+        self._session("fam_bobs", "app", sub="usr_bob")  # spoiled, it ends the session it is asked in: not everybody's
+        return {"headers": self._bearer("usr_bob", "sid_fam_bobs"), "query": {"keep_current": "true"}}
+
+    def _v1_sessions__sid(self, _: str) -> dict[str, Any]:
+        return {"headers": self.bearer, "path": {"sid": self._session(ids.new_id("fam"), "spa").sid}}
 
     def _v1_connections__id(self, route: str) -> dict[str, Any]:
         connection = self.goes if route.startswith("DELETE") else self.stays

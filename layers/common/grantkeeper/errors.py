@@ -98,6 +98,18 @@ class UnsupportedMediaType(GrantkeeperError):
     slug, title, status = "unsupported-media-type", "Unsupported media type", 415
 
 
+class PreconditionFailed(GrantkeeperError):
+    """It was changed since the caller read it (RFC 9110 section 13.1.1)."""
+
+    slug, title, status = "precondition-failed", "Changed meanwhile", 412
+
+
+class PreconditionRequired(GrantkeeperError):
+    """A change must say which state it is of, by If-Match (RFC 6585 section 3)."""
+
+    slug, title, status = "precondition-required", "If-Match required", 428
+
+
 class TooManyRequests(GrantkeeperError):
     """A rate window is spent; `retry_after` in seconds."""
 

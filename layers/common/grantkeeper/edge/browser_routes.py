@@ -28,6 +28,8 @@ class BrowserRoutes:
         self._methods.setdefault(path, set()).add(method)
         if operation.conditional:
             self._headers.setdefault(path, set()).add("if-none-match")
+        if operation.versioned:
+            self._headers.setdefault(path, set()).add("if-match")
         self._app.route(f"OPTIONS {path}")(self._preflight)
 
         def register(answer: Handler) -> Handler:

@@ -10,10 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Caller = Literal["user", "client_key", "operator_key"]
+Caller = Literal["user", "user_key", "client_key", "operator_key"]
 
 PERSON: tuple[Caller, ...] = ("user",)
 TEAM: tuple[Caller, ...] = ("user", "client_key")
+# A user's own key reads and uses his connections. It signs nobody in, so it never confirms who came back in a browser.
+KEYS_TOO: tuple[Caller, ...] = ("user", "user_key", "client_key")
+CLIENT: tuple[Caller, ...] = ("client_key",)
 OPERATOR: tuple[Caller, ...] = ("user", "operator_key")
 ANY: tuple[Caller, ...] = ("user", "client_key", "operator_key")
 
@@ -27,7 +30,7 @@ class Access:
         scope: Which a principal must have (RFC 6750 section 3.1).
         callers: Kinds of principals; another kind is answered 403 whatever its scopes.
         owned: It is about one person's things: to everybody else they do not exist (404), by their ids and in lists.
-        recent: A user must have signed in at most 15 minutes ago.
+        recent: A user must have signed in at most 15 minutes ago; no key ever did.
     """
 
     scope: str
@@ -46,6 +49,8 @@ class Operation:
         status: Of a good answer.
         media: Its media type; the body of one that is not JSON is a string, that of `image/*` bytes.
         conditional: It carries an ETag, and what the caller has already is answered with 304.
+        versioned: It changes what the caller has read: If-Match is required (RFC 6585 section 3), and what was changed
+            meanwhile is answered with 412.
         takes: The type of the JSON body.
         form: The type of the form body (application/x-www-form-urlencoded).
         query: Parameters, by their names in `edge.schemas.PARAMETERS`; `*name` is required.
@@ -59,6 +64,7 @@ class Operation:
     status: int = 200
     media: str = "application/json"
     conditional: bool = False
+    versioned: bool = False
     takes: str | None = None
     form: str | None = None
     query: tuple[str, ...] = ()

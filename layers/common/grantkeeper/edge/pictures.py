@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from grantkeeper.edge.etags import has_it
 from grantkeeper.edge.http import Request, Response
 from grantkeeper.errors import NotFound
 from grantkeeper.model import Avatar
@@ -28,12 +29,6 @@ def picture_response(avatar: Avatar | None, request: Request) -> Response:
     if avatar is None or not avatar.image:
         raise NotFound("There is no picture.")
     headers = {**HEADERS, "etag": f'"{avatar.digest}"'}
-    if _has_it(request.headers.get("if-none-match", ""), avatar.digest):
+    if has_it(request, headers["etag"]):
         return Response(304, "", headers)
     return Response(200, avatar.image, {**headers, "content-type": avatar.content_type})
-
-
-def _has_it(if_none_match: str, digest: str) -> bool:
-    """Compare weakly: tags of ours hold neither comma nor quote, so a list of them can be split."""
-    tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
-    return "*" in tags or f'"{digest}"' in tags

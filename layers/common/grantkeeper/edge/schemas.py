@@ -203,6 +203,99 @@ class RefreshedToken(TypedDict):
     metadata: NotRequired[dict[str, Any]]
 
 
+# A user's own account
+
+Changed = Annotated[list[str], Field(description="What was new at `changed_at`, by field")]
+
+
+class ShownFact(TypedDict):
+    """What everybody sees, and whose word it is: the user's own, or a provider's."""
+
+    value: str | None
+    source: Literal["override", "provider"] | None
+    provider: Annotated[str | None, Field(description="Who says so, where the user did not set it himself")]
+
+
+class MailAddress(TypedDict):
+    """An address is a provider's word and so is its verification: no user sets it here."""
+
+    value: str | None
+    verified: bool
+    provider: str | None
+
+
+class Overrides(TypedDict):
+    """What the user set himself; null where he leaves it to his providers."""
+
+    name: str | None
+    avatar_url: str | None
+    locale: str | None
+
+
+class ProfileIdentity(TypedDict):
+    """What one provider said last, and when; sign in there again to have it say so anew."""
+
+    provider: str
+    email: str | None
+    email_verified: bool
+    name: str | None
+    avatar_url: str | None
+    locale: str | None
+    linked_at: Time
+    synced_at: Annotated[int | None, Field(description="The last sign-in through it; null before this was kept")]
+    changed: Changed
+    changed_at: int | None
+
+
+class Profile(TypedDict):
+    """A user's own profile: what is shown, what he set, and what each provider says."""
+
+    sub: str
+    name: ShownFact
+    avatar_url: ShownFact
+    locale: ShownFact
+    email: MailAddress
+    overrides: Overrides
+    identities: list[ProfileIdentity]
+    created_at: Time
+    updated_at: Time
+
+
+class ProfileChange(TypedDict):
+    """What the user sets himself, the whole of it: what is left out or null is left to his providers again."""
+
+    name: NotRequired[Annotated[str | None, Field(min_length=1, max_length=200)]]
+    avatar_url: NotRequired[Annotated[str | None, Field(max_length=2048, description="https; never fetched by us")]]
+    locale: NotRequired[Annotated[str | None, Field(max_length=44, examples=["de-AT"], description="RFC 5646")]]
+
+
+class OwnSession(TypedDict):
+    """Where the user is signed in."""
+
+    sid: Annotated[Id, Field(description="As in his tokens")]
+    client_id: str
+    client_name: str
+    provider: Annotated[str, Field(description="Through whom he signed in")]
+    created_at: Time
+    last_used_at: Annotated[int, Field(description="The last sign-in or refresh, epoch seconds")]
+    expires_at: Annotated[int, Field(description="The end if it is not used again, epoch seconds")]
+    current: Annotated[bool, Field(description="The one this was asked in")]
+
+
+class SessionList(TypedDict):
+    """One page, newest first."""
+
+    sessions: list[OwnSession]
+    cursor: str | None
+
+
+class EndedSessions(TypedDict):
+    """How many were ended; `left` says how many more another call would."""
+
+    revoked: int
+    left: int
+
+
 # The trail and the numbers
 
 
@@ -218,6 +311,7 @@ class AuditEntry(TypedDict):
     provider: str | None
     service: str | None
     reason: str | None
+    changed: Annotated[list[str], Field(description="Which fields of a profile, never what they say")]
 
 
 class AuditList(TypedDict):
@@ -453,6 +547,7 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
     "status": (ConnectionStatus, "Only with this status"),
     "limit": (Annotated[int, Field(ge=1, le=100)], "Entries on a page, 25 unless said"),
     "cursor": (str, "The cursor of the page before; opaque, and good for the same caller and question only"),
+    "keep_current": (Literal["true", "false"], "Leave the session this is asked in; `false` unless said"),
     "token": (str, "Which token of the connection, `main` unless said; Slack has `bot` and `user`"),
     "min_ttl": (Annotated[int, Field(ge=0, le=86_400)], "Seconds the token should still be good for, 60 unless said"),
     "rejected_generation": (Whole, "The provider answered 401 to the token of this generation"),

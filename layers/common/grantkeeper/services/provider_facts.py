@@ -50,6 +50,11 @@ def told_again(identity: Identity, profile: Profile, *, now: int) -> Identity:
     return replace(fresh, changed=changed, changed_at=now) if changed else fresh
 
 
+def tells(identity: Identity) -> bool:
+    """False for a client's own user id: it names a person and says nothing of him."""
+    return not identity.issuer.startswith(_CLIENTS_OWN)
+
+
 def source(user: User, identities: Sequence[Identity], name: str) -> Identity | None:
     """
     The identity whose word a fact is.
@@ -59,7 +64,7 @@ def source(user: User, identities: Sequence[Identity], name: str) -> Identity | 
         identities: His, oldest first.
         name: `email`, `name`, `avatar_url` or `locale`.
     """
-    return next((i for i in identities if _word(user, i, name) is not None), None)
+    return next((i for i in identities if tells(i) and _of(user, i, name) is not None), None)
 
 
 def following(user: User, identities: Sequence[Identity]) -> User:
@@ -118,12 +123,6 @@ def sync_at_sign_in(
         return user
     follows = replace(follows, updated_at=now)
     return replace(follows, version=user.version + 1) if users.sync(fresh, user=follows, audit=audit) else user
-
-
-def _word(user: User, identity: Identity, name: str) -> object:
-    if identity.issuer.startswith(_CLIENTS_OWN):
-        return None
-    return _of(user, identity, name)
 
 
 def _of(user: User, identity: Identity | None, name: str) -> str | None:
