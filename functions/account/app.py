@@ -17,6 +17,7 @@ from grantkeeper.edge.http import App, Request, Response, json_response
 from grantkeeper.edge.operations import PERSON, Access, Operation
 from grantkeeper.edge.pictures import picture_response
 from grantkeeper.edge.principals import permitted
+from grantkeeper.errors import BadRequest
 from grantkeeper.model import Principal
 from grantkeeper.services.own_profile import OwnProfile, override, own_profile, parse_overrides
 from grantkeeper.services.own_sessions import end_all, end_one, list_sessions
