@@ -36,6 +36,7 @@ from tests.doubles.provider import FakeProvider
 PROFILES = ("strict", "grace", "lasting")
 LIFETIME = 3600
 GRACE = 600
+# what can go wrong before the provider has done anything, and after it has
 BEFORE = ("503", "429", "502_before", "cut_before", "hang_before")
 AFTER = ("502_after", "cut_after", "hang_after")
 STRICT_PATHS = {"token": "/token", "revoke": "/token/revocation", "userinfo": "/me"}
@@ -221,19 +222,14 @@ class Handler(BaseHTTPRequestHandler):
     def _provider(self, lane_name: str, profile: str, what: str, body: bytes) -> None:
         world, lane = self.world, self.world.lane(lane_name)
         call = self._record(lane, what, body)
-        try:
-            if call.fault in BEFORE:
-                self._misbehave(call.fault, lane)
-                return
-            status, answer = world.forward(lane, profile, what, self.command, self.headers, body)
-            call.status = status
+        if call.fault not in BEFORE:
+            call.status, answer = world.forward(lane, profile, what, self.command, self.headers, body)
             answer = self._note(call, lane, answer)
-            if call.fault in AFTER:
-                self._misbehave(call.fault, lane)
-                return
-            self._send(status, answer)
-        finally:
-            call.ended = time.monotonic()
+        call.ended = time.monotonic()  # before the first byte leaves: what follows it must not seem to overlap
+        if call.fault:
+            self._misbehave(call.fault, lane)
+        else:
+            self._send(call.status, answer)
 
     def _record(self, lane: Lane, what: str, body: bytes) -> Call:
         form = {name: values[0] for name, values in parse_qs(body.decode()).items()}

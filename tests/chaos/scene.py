@@ -195,6 +195,9 @@ class Scene:
         self.observe()
         self.pass_time(LEASE)
         self.sweep()
+        if self._orphaned():  # found; whoever spends now, with an answer perhaps in the rescue queue, spends too soon
+            self.pass_time(61)
+            self.sweep()
         self._redeliver()
         if self._orphaned():
             self.pass_time(HORIZON)
