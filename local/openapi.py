@@ -36,17 +36,17 @@ STAND_IN = {
     "PARAMETER_PREFIX": "/grantkeeper", "DUE_SHARDS": "16", "AWS_DEFAULT_REGION": "eu-west-1",
     "POWERTOOLS_METRICS_NAMESPACE": "Grantkeeper", "POWERTOOLS_SERVICE_NAME": "openapi",
 }  # fmt: skip
-TAGS = {
-    "discovery": "What everybody may know",
-    "authorize": "Sending the browser to a provider",
-    "callback": "The provider's redirect",
-    "session": "Tokens and sessions (OAuth 2.0, OpenID Connect)",
-    "connections": "Connecting services",
-    "refresh": "Working access tokens",
-    "account": "A user's own account",
-    "admin_stats": "Numbers",
-    "admin": "Administration",
-    "console": "The console",
+TAGS = {  # the functions, in the order and the words of the pages
+    "connections": ("Connections", "Connect services, list and disconnect them"),
+    "refresh": ("Tokens", "Working access tokens, and profiles read again"),
+    "session": ("Sessions", "Tokens of ours (OAuth 2.0, OpenID Connect)"),
+    "authorize": ("Signing in", "Sending the browser to a provider"),
+    "callback": ("Coming back", "The provider's redirect"),
+    "account": ("Account", "A user's own account"),
+    "admin_stats": ("Numbers", "Statistics, for people and for Prometheus"),
+    "admin": ("Administration", "For operators"),
+    "discovery": ("Public", "What everybody may know"),
+    "console": ("Console", "The console's pages"),
 }
 STATUSES = {
     400: "Something in the request is wrong", 401: "The credential is missing or not valid",
@@ -89,7 +89,7 @@ def describe() -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": name, "description": text} for name, text in TAGS.items() if _is_used(name, paths)],
+        "tags": [{"name": name, "description": text} for name, text in TAGS.values() if _is_used(name, paths)],
         "paths": dict(sorted(paths.items())),
         "components": {"schemas": _schemas(used), "responses": FAILURES, "securitySchemes": SECURITY},
     }
@@ -150,7 +150,7 @@ def _operation(function: str, route_key: str, handler: Any, operation: Operation
     summary, _, description = words.partition("\n\n")
     described: dict[str, Any] = {
         "operationId": _operation_id(function, method, handler),
-        "tags": [function],
+        "tags": [TAGS[function][0]],
         "summary": " ".join(summary.split()),
     }
     if description:

@@ -30,7 +30,7 @@ app_wiring.warm_up(
 
 @app.route("GET /oauth2/callback/{provider}", operation=CALLED_BACK)
 def get_callback(request: Request) -> Response:
-    """RFC 6749 section 4.1.2."""
+    """A provider's answer (RFC 6749 section 4.1.2)."""
     binding = cookies.read_binding(request.cookies, issuer=app_wiring.issuer)
     return _complete(request, request.query, binding)
 

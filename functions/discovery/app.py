@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
@@ -14,6 +16,9 @@ from grantkeeper.edge.cors import allow_any_origin
 from grantkeeper.edge.http import App, Request, Response, json_response
 from grantkeeper.edge.operations import Operation
 from grantkeeper.services.discovery import authorization_server_metadata, openid_configuration, provider_states
+
+if TYPE_CHECKING:
+    from grantkeeper.edge.doc_pages import DocPages
 
 logger = Logger()
 app = App(on_error=report_bugs(logger))
@@ -26,19 +31,19 @@ PUBLIC = "public, max-age=300"  # seconds; a revoked signing key is out of every
 
 @app.route("GET /.well-known/openid-configuration", operation=Operation("OpenIdConfiguration"))
 def get_openid_configuration(_: Request) -> Response:
-    """OpenID Connect Discovery 1.0."""
+    """Our metadata as an OpenID provider (OpenID Connect Discovery 1.0)."""
     return allow_any_origin(json_response(openid_configuration(app_wiring.issuer), cache_control=PUBLIC))
 
 
 @app.route("GET /.well-known/oauth-authorization-server", operation=Operation("AuthorizationServerMetadata"))
 def get_authorization_server(_: Request) -> Response:
-    """RFC 8414."""
+    """Our metadata as an authorization server (RFC 8414)."""
     return allow_any_origin(json_response(authorization_server_metadata(app_wiring.issuer), cache_control=PUBLIC))
 
 
 @app.route("GET /.well-known/jwks.json", operation=Operation("JwkSet", media="application/jwk-set+json"))
 def get_jwks(_: Request) -> Response:
-    """RFC 7517: public halves only."""
+    """Our public signing keys (RFC 7517)."""
     body = json.dumps(app_wiring.key_set.jwks(), separators=(",", ":"))
     return allow_any_origin(Response(200, body, {"content-type": "application/jwk-set+json", "cache-control": PUBLIC}))
 
@@ -60,6 +65,37 @@ def get_providers(_: Request) -> Response:
     )
     cache_control = f"public, max-age={10 if down else 60}"
     return allow_any_origin(json_response({"providers": list(providers)}, cache_control=cache_control))
+
+
+@app.route("GET /openapi.json", operation=Operation("OpenApi", conditional=True))
+def get_openapi(request: Request) -> Response:
+    """This description (OpenAPI 3.1)."""
+    return allow_any_origin(_pages().description(request))
+
+
+@app.route("GET /docs", operation=Operation(media="text/html"))
+def get_docs(_: Request) -> Response:
+    """The API to try out, in a browser (Swagger UI)."""
+    return _pages().page("docs.html")
+
+
+@app.route("GET /redoc", operation=Operation(media="text/html"))
+def get_redoc(_: Request) -> Response:
+    """The API to read, in a browser (ReDoc)."""
+    return _pages().page("redoc.html")
+
+
+@app.route("GET /docs/{file}", operation=Operation(media="text/*", conditional=True))
+def get_docs_file(request: Request) -> Response:
+    """What those pages are made of."""
+    return _pages().asset(request.path_params["file"], request)
+
+
+def _pages() -> DocPages:
+    """Loaded when somebody reads: signing in must not wait for it."""
+    from grantkeeper.edge.doc_pages import DocPages  # noqa: PLC0415 - see above
+
+    return DocPages(Path(__file__).parent / "pages")
 
 
 @app.route("GET /health", operation=Operation("Health"))

@@ -38,7 +38,7 @@ app_wiring.warm_up("clients", "codes", "sessions", "users", "signer", "key_set")
     operation=Operation("TokenResponse", form="TokenRequest", security="client", errors=(401, 429), fails="oauth"),
 )
 def post_token(request: Request) -> Response:
-    """RFC 6749 section 3.2."""
+    """Exchange a code or a refresh token (RFC 6749 section 3.2)."""
     return _readable(request, lambda: _no_store(json_response(_token(request))))
 
 
@@ -47,7 +47,7 @@ def post_token(request: Request) -> Response:
     operation=Operation(form="RevocationRequest", security="client", errors=(401,), fails="oauth"),
 )
 def post_revoke(request: Request) -> Response:
-    """RFC 7009."""
+    """Revoke a refresh token with its session (RFC 7009)."""
 
     def answer() -> Response:
         form = _form(request)
@@ -73,7 +73,7 @@ def post_revoke(request: Request) -> Response:
     ),
 )
 def post_introspect(request: Request) -> Response:
-    """RFC 7662; for servers, so without CORS."""
+    """Tell whether a token is good now (RFC 7662); for servers, so without CORS."""
     form = _form(request)
     client = _client(form, request)
     answer = introspect(
@@ -94,7 +94,7 @@ def post_introspect(request: Request) -> Response:
     operation=Operation("UserInfo", security="access_token", errors=(401, 403), fails="oauth"),
 )
 def get_userinfo(request: Request) -> Response:
-    """OpenID Connect Core section 5.3; the token travels in the header only (RFC 6750 section 2.1)."""
+    """Who the bearer is (OpenID Connect Core section 5.3); the token travels in the header only (RFC 6750)."""
 
     def answer() -> Response:
         claims = userinfo(
@@ -112,7 +112,7 @@ def get_userinfo(request: Request) -> Response:
 
 @app.route("GET /oauth2/end-session", operation=Operation(status=303, query=LOGOUT, fails="page"))
 def get_end_session(request: Request) -> Response:
-    """OpenID Connect RP-Initiated Logout 1.0."""
+    """End a session from the browser (OpenID Connect RP-Initiated Logout 1.0)."""
     return _end_session(request, request.query)
 
 

@@ -20,6 +20,10 @@ ROUTES = {
         "GET /.well-known/oauth-authorization-server",
         "GET /.well-known/jwks.json",
         "GET /health",
+        "GET /openapi.json",
+        "GET /docs",
+        "GET /redoc",
+        "GET /docs/{file}",
         "GET /v1/providers",
     },
     "AuthorizeFunction": {

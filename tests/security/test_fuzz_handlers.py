@@ -197,6 +197,9 @@ class World:
     def _v1_audit(self, _: str) -> dict[str, Any]:
         return {"headers": self.bearer, "query": {"limit": "2"}}
 
+    def _docs__file(self, _: str) -> dict[str, Any]:
+        return {"path": {"file": "docs.js"}}
+
     def _v1_profile_avatar(self, _: str) -> dict[str, Any]:
         return {"headers": self.bearer}
 

@@ -38,6 +38,11 @@ class Answer:
         return json.loads(self.body)
 
     @property
+    def content(self) -> bytes:
+        """The bytes of an answer that is no text."""
+        return base64.b64decode(self.body)
+
+    @property
     def location(self) -> str:
         return self.headers["location"]
 
@@ -53,7 +58,10 @@ class Function:
         """Call a route; see `http_event` for the parts."""
         answer = self.module.handler(http_event(route, **parts), CONTEXT)
         assert isinstance(answer["body"], str)
-        assert answer["isBase64Encoded"] is answer["headers"].get("content-type", "").startswith("image/")
+        headers = answer["headers"]
+        assert answer["isBase64Encoded"] is (
+            headers.get("content-type", "").startswith("image/") or "content-encoding" in headers
+        )
         check_answer(route, answer["statusCode"], answer["headers"], answer["body"])
         return Answer(answer["statusCode"], answer["headers"], answer["body"], tuple(answer.get("cookies", ())))
 

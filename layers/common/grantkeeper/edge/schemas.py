@@ -427,6 +427,14 @@ class OpenIdConfiguration(AuthorizationServerMetadata):
     id_token_signing_alg_values_supported: list[str]
 
 
+class OpenApi(TypedDict):
+    """OpenAPI 3.1; more members than these."""
+
+    openapi: str
+    info: dict[str, Any]
+    paths: dict[str, Any]
+
+
 class Health(TypedDict):
     """The function runs."""
 
