@@ -10,12 +10,13 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from grantkeeper import ids
+from grantkeeper import ids, jws
 from grantkeeper.model import AuthorizationCode
 from grantkeeper.oauth.pkce import code_challenge
 from tests.doubles.deployment import (
     ALICE,
     CONFIDENTIAL_CLIENT,
+    ISSUER,
     ORIGIN,
     PUBLIC_CLIENT,
     REDIRECT_URI,
@@ -305,12 +306,25 @@ def test_userinfo_takes_no_token_from_the_url_and_no_id_token(wiring, session):
     assert session("GET /oauth2/userinfo", headers=bearer).status == 401
 
 
-def test_userinfo_refuses_a_token_for_another_resource(wiring, session):
-    """Its audience is not us."""
+def test_userinfo_tells_the_bearer_of_a_token_for_an_api_of_the_team(wiring, session):
+    """It takes what an authentication request got (OpenID Connect Core 5.3.1), whatever `resource` that named."""
     tokens = signed_in(wiring, session, resource="https://reports.example.com")
 
     bearer = {"authorization": f"Bearer {tokens['access_token']}"}
-    assert session("GET /oauth2/userinfo", headers=bearer).status == 401
+    assert session("GET /oauth2/userinfo", headers=bearer).json["sub"] == ALICE.sub
+
+
+@pytest.mark.parametrize("aud", ["https://other.example.com", ISSUER, ["https://reports.example.com"], None])
+def test_s05_userinfo_refuses_an_audience_that_its_session_never_had(wiring, session, aud):
+    """Also one that is otherwise whole and signed by us."""
+    tokens = signed_in(wiring, session, resource="https://reports.example.com")
+    _, claims = jws.verify_jws(
+        tokens["access_token"], key_set=wiring.key_set, algorithms=("ES256",), typ=jws.ACCESS_TOKEN_TYPE
+    )
+    claims = {**claims, "aud": aud}
+    forged = wiring.signer.sign(claims, alg="ES256", typ="at+jwt")
+
+    assert session("GET /oauth2/userinfo", headers={"authorization": f"Bearer {forged}"}).status == 401
 
 
 def test_end_session_by_id_token(wiring, session):

@@ -17,22 +17,26 @@ def userinfo(
     token: str, *, sessions: Sessions, users: Users, key_set: KeySet, issuer: str, now: int
 ) -> Mapping[str, Any]:
     """
-    The claims about the bearer of an access token for our API.
+    The claims about the bearer of an access token, also of one for an API of the team.
+
+    This endpoint is the OpenID provider's: it takes the token that an authentication request got (OpenID Connect Core
+    section 5.3.1), and where that request named a `resource`, the token's audience is that alone (RFC 9068 section 3).
+    So the audience must be the one of the very session the token belongs to; what is told is bounded by its scope.
 
     Raises:
         OAuthError: `invalid_token` (401): the token, its session or its user is not good any more;
             `insufficient_scope` (403) without `openid`.
     """
     try:
-        claims = verify_access_token(token, issuer=issuer, key_set=key_set, now=now)
+        claims = verify_access_token(token, issuer=issuer, key_set=key_set, now=now, any_resource=True)
     except Unauthenticated:
         raise _invalid() from None
     scopes = str(claims.get("scope", "")).split()
     if "openid" not in scopes:
         challenge = 'Bearer realm="grantkeeper", error="insufficient_scope", scope="openid"'
         raise OAuthError("insufficient_scope", "The scope openid is missing.", status=403, challenge=challenge)
-    user = users.get(str(claims["sub"]))
-    if user is None or user.status != "active" or live_session(claims, sessions=sessions, now=now) is None:
+    user, session = users.get(str(claims["sub"])), live_session(claims, sessions=sessions, now=now)
+    if user is None or user.status != "active" or session is None or claims["aud"] != (session.resource or issuer):
         raise _invalid()
     return user_claims(user, scopes)
 

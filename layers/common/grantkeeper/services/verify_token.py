@@ -9,9 +9,14 @@ from grantkeeper.model import Session
 from grantkeeper.ports import KeySet, Sessions
 
 
-def verify_access_token(token: str, *, issuer: str, key_set: KeySet, now: int) -> Mapping[str, Any]:
+def verify_access_token(
+    token: str, *, issuer: str, key_set: KeySet, now: int, any_resource: bool = False
+) -> Mapping[str, Any]:
     """
     Verify an access token for our own API; one for another resource is refused.
+
+    Args:
+        any_resource: Leave the audience to the caller, who compares it with the session's own.
 
     Raises:
         Unauthenticated: Not one of ours, or not for us.
@@ -26,7 +31,7 @@ def verify_access_token(token: str, *, issuer: str, key_set: KeySet, now: int) -
     )
 
     _, claims = verify_jws(token, key_set=key_set, algorithms=ACCESS_TOKEN_ALGORITHMS, typ=ACCESS_TOKEN_TYPE)
-    check_claims(claims, issuer=issuer, audience=issuer, now=now)
+    check_claims(claims, issuer=issuer, audience=str(claims.get("aud")) if any_resource else issuer, now=now)
     return claims
 
 
