@@ -50,6 +50,8 @@ def from_value(value: Mapping[str, Any]) -> Any:
     """The value of an AttributeValue; lists come back as tuples, numbers as int where they are whole."""
     ((kind, content),) = value.items()
     match kind:
+        case "S":
+            pass  # first: most are, and every row that is read comes here twenty times
         case "N":
             return int(content) if content.lstrip("-").isdigit() else float(content)
         case "L":
