@@ -57,9 +57,9 @@ ALICE = User(
 )
 
 
-def deployment(**environment: str) -> Any:
-    """A wiring whose signing keys exist since long ago, so that any clock may sign."""
-    aws = InMemoryAws()
+def deployment(*, aws: InMemoryAws | None = None, **environment: str) -> Any:
+    """A wiring whose signing keys exist since long ago, so that any clock may sign. Args: aws: empty as yet."""
+    aws = InMemoryAws() if aws is None else aws
     aws.__dict__["kms"] = _kms()
     wiring = memory_wiring(aws=aws, **environment)
     keys = {key.kid: wrapped for key, wrapped in _signing_keys()}

@@ -88,7 +88,7 @@ def _location(parameters: Parameters, client: Client | None) -> str | None:
 def _end(hint: Mapping[str, Any] | None, *, sessions: Sessions, now: int, request_id: str) -> bool:
     if hint is None:
         return False
-    session = next((s for s in sessions.list(hint["sub"]) if s.sid == hint["sid"]), None)
+    session = sessions.find(hint["sub"], hint["sid"])
     if session is None or session.client_id != hint["aud"]:
         return False
     return end_session_of(
