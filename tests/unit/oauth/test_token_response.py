@@ -227,6 +227,19 @@ def test_c51_a_new_refresh_token_replaces_the_old_one():
     assert (after.refresh_token, after.refresh_token_expires_at) == ("rt-1", None)
 
 
+def test_c51_a_spent_refresh_token_is_not_kept_beside_its_successor():
+    """It is a secret for nothing; where the answer has no other, or no access token, it is kept."""
+    previous = read(body(refresh_token="spent-token"))
+
+    def sealed(**changed):
+        return sealable(body(**changed), provider=PROVIDER, previous=previous, received_at=NOW)
+
+    assert b"spent-token" not in sealed(refresh_token="next-token")
+    assert b"spent-token" in sealed(refresh_token=None)
+    assert b"spent-token" in sealed(refresh_token=7)
+    assert b"spent-token" in sealed(refresh_token="next-token", access_token=None)
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [

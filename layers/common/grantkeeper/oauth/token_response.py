@@ -116,7 +116,8 @@ def sealable(
         response_body: The body in which `granted` found the token.
         provider: Its record knows where tokens stand.
         name: Whose token set it is.
-        previous: The set just spent; its refresh token lives on when the answer has none (RFC 6749 section 6).
+        previous: The set just spent; its refresh token lives on when the answer has none (RFC 6749 section 6), and
+            only then: a spent token is a secret for nothing, and weighs as much as the one that replaced it.
         received_at: Epoch seconds; `expires_in` counts from here.
         id_claims: The validated claims of its ID token, of which the record may keep some.
         client_id: Ours at the provider, to tell an answer that was made for another (`same_account`).
@@ -132,7 +133,8 @@ def sealable(
         if answer is not None:
             alone = previous is not None or len(provider.token_response.tokens) == 1
             envelope |= account_marks(answer, provider=provider, client_id=client_id, previous=previous)
-            return _dump(envelope | {"answer": _own_part(answer, provider, name, alone=alone), "alone": alone})
+            own = _own_part(answer, provider, name, alone=alone)
+            return _dump(_without_spent(envelope, own, provider, name, alone=alone) | {"answer": own, "alone": alone})
     except Exception:  # noqa: BLE001, S110 - a bug here must not cost a grant
         pass
     envelope.pop("metadata", None)
@@ -272,6 +274,16 @@ def _own_part(answer: dict[str, Any], provider: Provider, name: str, *, alone: b
             if pointer not in (own.access_token, own.refresh_token):
                 kept = without(kept, pointer)
     return kept
+
+
+def _without_spent(
+    envelope: dict[str, Any], own: dict[str, Any], provider: Provider, name: str, *, alone: bool
+) -> dict[str, Any]:
+    """The envelope without the refresh token just spent, where `token_set` will find another beside an access token."""
+    path = _path(own, provider, name, alone=alone)
+    if path is None or _text(lookup(own, path.refresh_token)) is None:
+        return envelope
+    return {key: value for key, value in envelope.items() if key != "refresh_token"}
 
 
 def _opened(envelope: Mapping[str, Any], provider: Provider) -> tuple[dict[str, Any], bool]:
