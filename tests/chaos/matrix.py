@@ -114,7 +114,8 @@ def _refusals(profile: str) -> Iterator[Scenario]:
     """Throttled, cut off, answers lost: at every call to AWS."""
     for fault, (point, actions) in [*REFUSALS.items(), ("F-07", SECRET)]:
         for action in actions:
-            yield Scenario(fault, action, point, profile, partial(plans.disrupt, point=point, action=action))
+            plan = partial(plans.disrupt, point=point, action=action, served=":" in action)
+            yield Scenario(fault, action, point, profile, plan)
             plan = partial(plans.disrupt, point=point, action=action, job=True)
             few = point == "before_lease"
             yield Scenario(fault, f"{action}_job", point, profile, plan, full=not few)

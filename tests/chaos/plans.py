@@ -52,14 +52,17 @@ def nap(scene: Scene, point: str) -> None:
     scene.observe()
 
 
-def disrupt(scene: Scene, point: str, action: str, *, job: bool = False) -> None:
-    """Calls at the point are refused, lost or left hanging; the worker has to live with it."""
+def disrupt(scene: Scene, point: str, action: str, *, job: bool = False, served: bool = False) -> None:
+    """Calls at the point are refused, lost or left hanging; the worker lives with it, and `served` when it passes."""
     worker = scene.worker(f"{point}:{action}")
     done = scene.job(worker) if job else scene.call(worker)
     if job:
         assert done.kind == "answer", done
     else:
         _told(done)
+    if served and not job:
+        assert done.status == 200, f"a trouble that passes kept a caller from his token: {done}"
+        assert len(scene.calls()) == 1
     assert _met(worker, point), "the point was not met"
     scene.observe()
 
