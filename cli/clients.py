@@ -24,6 +24,10 @@ def clients() -> None:
 @click.option("--name", required=True)
 @click.option("--redirect-uri", "redirect_uris", multiple=True, required=True, help="Exact; repeatable.")
 @click.option("--origin", "origins", multiple=True, help="Browser origins that may call us (CORS); repeatable.")
+@click.option("--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True, help="Exact; repeatable.")
+@click.option(
+    "--resource", "resources", multiple=True, help="APIs its users' tokens may be for (RFC 8707); repeatable."
+)
 @click.option("--confidential", is_flag=True, help="It keeps a secret; without it, a public client with PKCE alone.")
 @click.option("--service", "services", multiple=True, help="Services it may connect; default all.")
 @click.option("--provider", "providers", multiple=True, help="Providers that may sign its users in; default all.")
@@ -37,6 +41,8 @@ def register(
     name: str,
     redirect_uris: tuple[str, ...],
     origins: tuple[str, ...],
+    post_logout_redirect_uris: tuple[str, ...],
+    resources: tuple[str, ...],
     confidential: bool,
     services: tuple[str, ...],
     providers: tuple[str, ...],
@@ -45,8 +51,10 @@ def register(
     as_json: bool,
 ) -> None:
     """Register a client; a confidential one is shown its secret, once."""
-    for uri in redirect_uris:
+    for uri in (*redirect_uris, *post_logout_redirect_uris):
         check_redirect_uri(uri)
+    for resource in resources:
+        check_resource(resource)
     for origin in origins:
         check_origin(origin)
     if not confidential and "connections:token" in scopes:
@@ -67,6 +75,8 @@ def register(
         token_endpoint_auth_method=method,
         secret_hashes=() if secret is None else (ids.digest(secret),),
         origins=origins,
+        post_logout_redirect_uris=post_logout_redirect_uris,
+        resources=resources,
         services=services or ("*",),
         providers=providers or ("*",),
         scopes=scopes or PUBLIC_SCOPES,
@@ -131,3 +141,19 @@ def check_origin(origin: str) -> None:
     exact = f"{parts.scheme}://{parts.netloc}" == origin and parts.hostname
     if not exact or (parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost")):
         raise click.ClickException(f"{origin} is not an https origin such as https://app.example.com.")
+
+
+def check_resource(resource: str) -> None:
+    """
+    A resource is an absolute URI without fragment (RFC 8707 section 2); ours is an API's address.
+
+    Raises:
+        click.ClickException: It is not.
+    """
+    try:
+        parts = urlsplit(resource)
+    except ValueError:
+        parts = urlsplit("")
+    local = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
+    if "#" in resource or "@" in parts.netloc or not parts.hostname or not (parts.scheme == "https" or local):
+        raise click.ClickException(f"{resource} is not the https address of an API, such as https://api.example.com.")

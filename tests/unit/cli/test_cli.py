@@ -7,7 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from cli.clients import check_origin, check_redirect_uri
+from cli.clients import check_origin, check_redirect_uri, check_resource
 from cli.main import cli
 from cli.stack import OUTPUTS, Stack
 from grantkeeper.api_key_format import parse_api_key
@@ -86,6 +86,35 @@ def test_a_confidential_client_is_shown_its_secret_once(run, wiring):
     assert client.confidential
     assert shown["client_secret"] not in str(wiring.aws.dynamodb.dump("grants"))
     assert json.loads(run("clients", "list", "--json").stdout)[0]["client_id"] == client.client_id
+
+
+def test_a_client_says_which_apis_its_tokens_are_for_and_where_a_sign_out_ends(run, wiring):
+    """What a single-page application with a backend needs; both exact."""
+    at = "https://a.example"
+    texts = (
+        "--redirect-uri",
+        f"{at}/cb",
+        "--resource",
+        "https://api.a.example",
+        "--post-logout-redirect-uri",
+        f"{at}/",
+    )
+    shown = json.loads(run("clients", "register", "--name", "Spa", *texts, "--json").stdout)
+
+    client = wiring.clients.get(shown["client_id"])
+    assert (client.resources, client.post_logout_redirect_uris) == (("https://api.a.example",), (f"{at}/",))
+
+
+@pytest.mark.parametrize(
+    "resource",
+    ["api", "http://api.example", "https://api.example#x", "https://u@api.example", "https://", "https://[", ""],
+)
+def test_a_resource_is_the_address_of_an_api(resource):
+    """RFC 8707 section 2: an absolute URI without fragment."""
+    import click
+
+    with pytest.raises(click.ClickException):
+        check_resource(resource)
 
 
 def test_a_public_client_may_not_read_tokens(run):
