@@ -22,7 +22,7 @@ LAMBDA_REQUEST = 0.20 / MILLION
 GB_SECOND = 0.0000133334  # arm64
 GB_OF_ONE_CPU = 1.769  # Lambda gives a whole processor at this size, and less in proportion
 LOG_GB = 0.50
-STORED_GB = 0.25 + 0.20  # a month, with continuous backups
+STORED_GB, BACKED_UP_GB = 0.25, 0.20  # a month; continuous backups hold the table and not its indexes
 
 IDS_PER_MESSAGE, MESSAGES_PER_BATCH, MESSAGES_PER_SEND = 25, 4, 10
 COUNTER_UNITS = 6  # two counters and the batch's mark, in one transaction, which costs twice (the emulator says 4)
@@ -31,7 +31,7 @@ KEY_AGE, BUCKETS = 300, 16  # seconds an opened branch key is kept; how many the
 WORKERS = 10
 TICKS, TICK_QUERIES = MONTH / 60, 32  # each shard once, and as many of those above them
 LEAD_JITTER = 1.1  # the mean of 1 to 1.2: grants are due that much earlier than their margin
-INDEX_OVERHEAD, ITEM_OVERHEAD = 100, 100  # bytes DynamoDB charges beside an item, once per place it is kept in
+ITEM_OVERHEAD = 100  # bytes DynamoDB charges beside an item, in every place it is kept in
 RETENTION_MONTHS = 400 / 30.4
 
 
@@ -80,9 +80,9 @@ def dollars(refresh: Refresh, *, records: float = MOST_RECORDS, kms_calls: float
 
 
 def kept_dollars(refresh: Refresh) -> float:
-    """What the audit entry of one refresh costs while it is kept: in the table, and again in its index."""
-    size = 2 * (refresh.audit_bytes + ITEM_OVERHEAD) + INDEX_OVERHEAD
-    return size / 1e9 * STORED_GB * RETENTION_MONTHS
+    """What the audit entry of one refresh costs as long as it is kept: in the table, whole again in its index."""
+    gigabytes = (refresh.audit_bytes + ITEM_OVERHEAD) / 1e9
+    return gigabytes * (2 * STORED_GB + BACKED_UP_GB) * RETENTION_MONTHS
 
 
 def refreshes_per_month(*, lifetime: int, in_use: float = 1.0) -> float:
@@ -124,7 +124,8 @@ USES = (
 
 def monthly(refresh: Refresh, *, connections: int, use: Use, lifetime: int = 3600) -> dict[str, float]:
     """
-    A month of refreshing in the background: refreshes, dollars by part, `total`.
+    A month of refreshing in the background: refreshes, dollars by part, `total`; beside it, `kept`, what keeping the
+    trail costs a month once it is as long as it gets.
 
     Batches of the projector fill, and opened keys are shared, as the rate allows; below a refresh a second most batches
     hold one entry and counting is what costs.
@@ -135,4 +136,9 @@ def monthly(refresh: Refresh, *, connections: int, use: Use, lifetime: int = 360
     misses = min(1.0, BUCKETS * workers / (KEY_AGE * rate)) if rate else 0.0
     parts = {name: each * count for name, each in dollars(refresh, records=rate * WINDOW, kms_calls=misses).items()}
     parts["fixed"] = 2 * KMS_KEY + TICKS * (TICK_QUERIES * 0.5 * READ_UNIT + LAMBDA_REQUEST + 2 * SQS_REQUEST)
-    return {"refreshes": count, **parts, "total": sum(parts.values())}
+    return {
+        "refreshes": count,
+        **parts,
+        "total": sum(parts.values()),
+        "kept": kept_dollars(refresh) * count,
+    }

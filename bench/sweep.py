@@ -287,10 +287,11 @@ def _dollar_rows(refreshes: list[cost.Refresh]) -> list[tuple[Any, ...]]:
 
 def _months(refresh: cost.Refresh) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
     sizes = (10**3, 10**6, 10**8)
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for use in cost.USES:
         months = [cost.monthly(refresh, connections=size, use=use) for size in sizes]
         rows.append((use.name, use.refreshes(), *[month["total"] for month in months]))
+        rows.append(("  and keeping its trail", "", *[month["kept"] for month in months]))
     return ("use", "refreshes each", *[f"{size:,} connections" for size in sizes]), rows
 
 

@@ -40,6 +40,11 @@ def test_a_kms_call_each_would_cost_three_dollars():
     assert per_million(kms_calls=1)["KMS"] == pytest.approx(3)
 
 
+def test_a_trail_is_kept_in_two_places_and_backed_up_in_one():
+    """500 bytes for 400 days."""
+    assert cost.kept_dollars(REFRESH) == pytest.approx(500e-9 * (0.25 + 0.25 + 0.20) * 400 / 30.4)
+
+
 @pytest.mark.parametrize(("records", "units"), [(0.1, 6), (1, 6), (30, 0.2), (100, 0.06), (5000, 0.06)])
 def test_counting_costs_less_the_fuller_a_batch_is(records, units):
     """One transaction a batch, whatever it holds."""
@@ -70,7 +75,7 @@ def test_a_month_is_the_sum_of_its_parts():
     small, large = (cost.monthly(REFRESH, connections=size, use=cost.USES[0]) for size in (10**3, 10**6))
 
     for month in (small, large):
-        parts = [each for name, each in month.items() if name not in ("refreshes", "total")]
+        parts = [each for name, each in month.items() if name not in ("refreshes", "total", "kept")]
         assert month["total"] == pytest.approx(sum(parts))
     assert large["refreshes"] == pytest.approx(1000 * small["refreshes"])
     assert large["total"] < 1000 * small["total"]
