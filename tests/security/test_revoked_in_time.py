@@ -13,8 +13,9 @@ import pytest
 
 from grantkeeper import ids
 from grantkeeper.edge import principals
-from grantkeeper.model import AuthorizationCode, Session
+from grantkeeper.model import AuthorizationCode, Principal, Session
 from grantkeeper.oauth.pkce import code_challenge
+from grantkeeper.services.own_sessions import end_all
 from tests.doubles.deployment import (
     ALICE,
     CONFIDENTIAL_CLIENT,
@@ -28,13 +29,17 @@ from tests.doubles.deployment import (
 from tests.support.functions import Function
 
 MINUTE = 60
-SCOPES = ("openid", "connections:read", "connections:write", "connections:token", "metrics:read")
+SCOPES = (
+    "openid", "profile", "account:write", "connections:read", "connections:write", "connections:token", "metrics:read",
+)  # fmt: skip
 # One route of every function that believes an access token, and what it answers while the token is good.
 ROUTES = [
     ("connections", "GET /v1/connections", {}, 200),
     ("connections", "POST /v1/connect-sessions/{id}/complete", {"id": "cs_unknown"}, 410),
     ("refresh", "GET /v1/connections/{id}/token", {"id": "con_unknown"}, 404),
     ("admin_stats", "GET /metrics", {}, 200),
+    ("account", "GET /v1/profile", {}, 200),
+    ("account", "PUT /v1/profile", {}, 400),
 ]
 
 
@@ -77,7 +82,7 @@ class SignedIn:
         if function not in self.functions:
             self.functions[function] = Function(function, self.wiring)
         headers = {"authorization": f"Bearer {self.tokens['access_token']}"}
-        body = {"confirmation": "c"} if route.startswith("POST") else None
+        body = {"confirmation": "c"} if route.startswith(("POST", "PUT")) else None
         parts: dict[str, Any] = {"path_parameters": path or None, "headers": headers}
         if body is not None:
             parts |= {"body": '{"confirmation":"c"}', "headers": headers | {"content-type": "application/json"}}
@@ -98,6 +103,21 @@ def revoked_by_its_client(alice: SignedIn) -> None:
     assert alice.session("POST /oauth2/revoke", form=form).status == 200
 
 
+def ended_on_another_device(alice: SignedIn) -> None:
+    caller = Principal("user", frozenset(), client_id="backend", sub=ALICE.sub, sid="sid_of_the_other_device")
+    ended = end_all(caller, keep_current=True, sessions=alice.wiring.sessions, now=alice.now, request_id="r")
+    assert ended.revoked == 1
+
+
+def logged_out_everywhere(alice: SignedIn) -> None:
+    assert alice.status("account", "DELETE /v1/sessions", {}) == 200
+
+
+def logged_out_by_its_client(alice: SignedIn) -> None:
+    hint = {"id_token_hint": alice.tokens["id_token"]}
+    assert alice.session("GET /oauth2/end-session", query=hint).status == 200
+
+
 def stolen_and_reused(alice: SignedIn) -> None:
     form = {"grant_type": "refresh_token", "refresh_token": f"gkr_{alice.family.family}_{'x' * 43}", **alice.client}
     assert alice.session("POST /oauth2/token", form=form).status == 400
@@ -114,7 +134,13 @@ def its_client_disabled(alice: SignedIn) -> None:
     register(alice.wiring, replace(alice.wiring.clients.get("backend"), status="disabled"))
 
 
-@pytest.mark.parametrize("taken", [revoked_by_its_client, stolen_and_reused, suspended, its_client_disabled])
+@pytest.mark.parametrize(
+    "taken",
+    [
+        revoked_by_its_client, ended_on_another_device, logged_out_everywhere, logged_out_by_its_client,
+        stolen_and_reused, suspended, its_client_disabled,
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize(("function", "route", "path", "good"), ROUTES, ids=lambda value: str(value)[:30])
 def test_s09_s24_an_access_token_dies_with_what_it_stands_for(alice, taken, function, route, path, good):
     """Believed while it is good, by a warm environment too; refused everywhere a minute after the end."""
