@@ -33,7 +33,7 @@ check: ## format, lint, types and template, without tests
 	@exec $(VENV)/python -m local.check
 
 bench: ## benchmarks; each also runs alone, see bench/
-	@$(PYTHON) local/bootstrap.py run
+	@$(PYTHON) local/bootstrap.py test
 	@$(VENV)/python -m bench.token_read
 	@$(VENV)/python -m bench.sweep
 	@exec $(VENV)/python -m bench.cold_start
