@@ -1,4 +1,4 @@
-"""`make check`: format, lint, types and template. Every check runs; any that fails shows its output."""
+"""`make check`: format, lint, types, template, what describes the API. Every check runs; any that fails tells why."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ CHECKS = {
     "ruff check": ("ruff", "check", "--quiet", "."),
     "mypy": ("mypy", "--no-error-summary", *(path for path in TYPED if (ROOT / path).exists())),
     "cfn-lint": ("cfn-lint", "template.yaml"),
+    "openapi.json": ("python", "-m", "local.openapi", "--check"),
 }
 
 

@@ -17,6 +17,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any, is_typeddict
@@ -113,6 +114,7 @@ FAILURES: Mapping[str, Any] = {
 
 SECURITY: Mapping[str, Any] = {
     "user": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A user's access token"},
+    "user_key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A user's own key"},
     "client_key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A client's key"},
     "operator_key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The operator's key"},
     "client": {"type": "http", "scheme": "basic", "description": "The client's id and secret, here or in the form"},
@@ -166,10 +168,7 @@ def _operation(function: str, route_key: str, handler: Any, operation: Operation
     described["responses"] = _responses(path, operation, used)
     described["security"] = _security(operation)
     if operation.access is not None:
-        access = operation.access
-        described["x-access"] = {
-            "scope": access.scope, "callers": list(access.callers), "owned": access.owned, "recent": access.recent
-        }  # fmt: skip
+        described["x-access"] = asdict(operation.access) | {"callers": list(operation.access.callers)}
     return described
 
 

@@ -38,6 +38,8 @@ from grantkeeper.services.people import Named, find_person
 from grantkeeper.services.visibility import visible_connection
 
 READ, WRITE = Access("connections:read", owned=True), Access("connections:write", owned=True)
+# Whoever confirms a session of somebody else's ends it (C-32): it is not as if he had asked for one that is unknown.
+CONFIRM = Access("connections:write", owned=True, others=403, elsewhere=403)
 OF = ("user_id", "user_sub")  # whose
 OPENED_PER_MINUTE = {"user": 20, "api_key": 600}
 
@@ -76,7 +78,7 @@ def post_connect_session(request: Request) -> Response:
 
 @browser_route(
     "POST /v1/connect-sessions/{id}/complete",
-    Operation("Connection", takes="Confirmation", access=WRITE, errors=(409, 410)),
+    Operation("Connection", takes="Confirmation", access=CONFIRM, errors=(409, 410)),
 )
 def post_complete(request: Request) -> Response:
     """Confirm a connection for the user who came back."""

@@ -51,7 +51,7 @@ has_consent = RememberedConsents(_ask_consent, clock=_now)
     operation=Operation(
         "Token",
         query=("token", "min_ttl", "rejected_generation", "scopes"),
-        access=Access("connections:token", owned=True),
+        access=Access("connections:token", owned=True, elsewhere=403),
         errors=(409, 429, 502),
     ),
 )
@@ -71,7 +71,10 @@ def get_token(request: Request) -> Response:
 @routes.route(
     "POST /v1/connections/{id}/refresh",
     operation=Operation(
-        "RefreshedToken", query=("token",), access=Access("connections:token", owned=True), errors=(409, 429, 502)
+        "RefreshedToken",
+        query=("token",),
+        access=Access("connections:token", owned=True, elsewhere=403),
+        errors=(409, 429, 502),
     ),
 )
 def post_refresh(request: Request) -> Response:

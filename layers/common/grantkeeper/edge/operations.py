@@ -31,12 +31,17 @@ class Access:
         callers: Kinds of principals; another kind is answered 403 whatever its scopes.
         owned: It is about one person's things: to everybody else they do not exist (404), by their ids and in lists.
         recent: A user must have signed in at most 15 minutes ago; no key ever did.
+        others: What everybody else is answered who names a thing of his.
+        elsewhere: What he himself is answered at a client that his thing is not at, or that he does not let use it;
+            None where that makes no difference.
     """
 
     scope: str
     callers: tuple[Caller, ...] = TEAM
     owned: bool = False
     recent: bool = False
+    others: int = 404
+    elsewhere: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
