@@ -7,12 +7,15 @@ import sys
 import threading
 from typing import Any
 
+import botocore
 import pytest
 
+from grantkeeper.errors import StoreUnavailable
 from grantkeeper.services.lease_policy import PARK_NEEDS, SAVE_NEEDS, SAVE_RESERVE
 from grantkeeper.stores.aws import Aws
 from grantkeeper.stores.grants import SAVE_BUDGET
 from grantkeeper.stores.queues import PARK_BUDGET
+from grantkeeper.stores.table import Table
 
 ENV = {"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
 
@@ -87,3 +90,28 @@ def test_the_clients_cost_no_more_than_botocore() -> None:
         timeout=60,
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_request_that_is_none_is_a_store_that_is_unavailable(
+    dynamodb_tables: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Whatever is wrong with it, and told without its text: an answer in hand is then parked, and not lost to a bug.
+
+    The client's own look at requests is what makes it so, and worth its 3 % of a call.
+    """
+    for name, value in dynamodb_tables.env.items():
+        monkeypatch.setenv(name, value)
+    table = Table(Aws(dynamodb_tables.env).dynamodb, dynamodb_tables.grants)
+
+    for malformed in ({"S": 7}, {"X": "text"}, {}, {"N": "seven"}, {"S": None}):
+        with pytest.raises(StoreUnavailable) as refused:
+            table.put({"pk": {"S": "a"}, "sk": {"S": "b"}, "sealed": malformed, "other": {"S": "a secret"}})
+        assert "secret" not in f"{refused.value!r} {refused.value.extensions}"
+
+    assert table.get(("a", "b")) is None
+
+
+def test_a_call_says_who_it_is_from(aws: Aws) -> None:
+    """In the account's trail of calls, and as one text that nobody puts together anew."""
+    assert aws.dynamodb.meta.config.user_agent == f"grantkeeper botocore/{botocore.__version__}"

@@ -47,8 +47,8 @@ class Aws:
 
     @cached_property
     def dynamodb(self) -> DynamoDBClient:
-        """DynamoDB, which looks at requests itself: here they are sent as the stores make them."""
-        client: DynamoDBClient = self._client("dynamodb", read_timeout=STORE_READ_TIMEOUT, attempts=1, validated=False)
+        """DynamoDB."""
+        client: DynamoDBClient = self._client("dynamodb", read_timeout=STORE_READ_TIMEOUT, attempts=1)
         return client
 
     @cached_property
@@ -93,7 +93,6 @@ class Aws:
         connect_timeout: float = CONNECT_TIMEOUT,
         read_timeout: float = READ_TIMEOUT,
         attempts: int = ATTEMPTS,
-        validated: bool = True,
     ) -> Any:
         config = botocore.config.Config(
             connect_timeout=connect_timeout,
@@ -102,7 +101,6 @@ class Aws:
             tcp_keepalive=True,
             max_pool_connections=32,
             user_agent=USER_AGENT,
-            parameter_validation=validated,
         )
         # A batch's threads may ask at once: a botocore session makes one client at a time, a tenth of a second each,
         # and a thread with an answer in hand cannot wait for 24 of them.
