@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import click
@@ -15,7 +14,7 @@ from grantkeeper.model import AuditEvent
 
 DAY = 86_400
 PAGE = 200
-AGAIN = ("connection.revoked", "api_key.revoked")
+AGAIN = ("connection.revoked", "api_key.revoked", "api_key.rotated")
 
 
 @click.command("after-restore")
@@ -28,7 +27,8 @@ def after_restore(stack: Stack, *, since: datetime, apply: bool, as_json: bool) 
     """
     Revoke again what the audit trail says was revoked since a table was restored to an earlier moment.
 
-    The trail is not restored with the table. Doing it twice changes nothing. The rows must take no traffic yet.
+    A key that was rotated since is revoked as well: its new secret is lost, and the old one is good once more. The
+    trail is not restored with the table. Doing it twice changes nothing. The rows must take no traffic yet.
     """
     begin = int(since.replace(tzinfo=UTC).timestamp())
     if begin > operator.now():
@@ -44,7 +44,7 @@ def after_restore(stack: Stack, *, since: datetime, apply: bool, as_json: bool) 
 
 
 def revoked_since(stack: Stack, begin: int) -> Iterator[AuditEvent]:
-    """Entries of the trail, from `begin` (epoch seconds) to now, that revoke a connection or an API key."""
+    """Entries of the trail, from `begin` (epoch seconds) to now, that end a connection, an API key or its secret."""
     for day in range(begin // DAY, operator.now() // DAY + 1):
         name = datetime.fromtimestamp(day * DAY, UTC).strftime("%Y-%m-%d")
         before: str | None = None
@@ -57,7 +57,7 @@ def revoked_since(stack: Stack, begin: int) -> Iterator[AuditEvent]:
 
 def _again(stack: Stack, event: AuditEvent, *, apply: bool) -> str | None:
     """Revoke one again; None when it is revoked as it should be."""
-    if event.action == "api_key.revoked":
+    if event.action.startswith("api_key."):
         return _key_again(stack, event, apply=apply)
     connection_id = event.connection_id or ""
     connection = stack.wiring.connections.get(connection_id)
@@ -77,12 +77,14 @@ def _key_again(stack: Stack, event: AuditEvent, *, apply: bool) -> str | None:
     key = stack.wiring.api_keys.get(_id(event))
     if key is None or key.status == "revoked":
         return None
+    if event.action == "api_key.rotated" and key.rotated_at >= event.time:  # this rotation is in the table
+        return None
     if not apply:
         return "would be revoked"
     audit = operator.event(
-        "api_key.revoked", client_id=key.client_id, reason="restored", details={"key_id": key.key_id}
+        "api_key.revoked", sub=key.sub, client_id=key.client_id, reason="restored", details={"key_id": key.key_id}
     )
-    stack.wiring.api_keys.put(replace(key, status="revoked"), audit=audit)
+    stack.wiring.api_keys.revoke(key, audit=audit)
     return "revoked"
 
 

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import click
 
 from cli import operator
 from cli.output import day, show, show_list
 from cli.stack import Stack
 from grantkeeper.api_key_format import new_api_key
+from grantkeeper.errors import GrantkeeperError
 from grantkeeper.model import ALL_SCOPES, ApiKey
+from grantkeeper.services.rotate_api_key import DAY, DEFAULT_DAYS, MAX_DAYS, OVERLAP_DAYS, rotated
 
 OPERATOR_SCOPES = ("admin:read", "admin:write", "audit:read", "metrics:read")
 CLIENT_SCOPES = ("connections:read", "connections:token", "connections:write", "users:read", "users:write")
-MAX_DAYS = 365
+ROTATES_ITSELF = "account:write"  # of a client's key, and only where it is asked for
 
 
 @click.group("api-keys")
 def api_keys() -> None:
-    """Make, list and revoke API keys."""
+    """Make, list, rotate and revoke API keys."""
 
 
 @api_keys.command("create")
 @click.option("--name", required=True, help="What the key is for.")
 @click.option("--client", "client_id", default=None, help="The client it belongs to; without it, the operator's.")
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(ALL_SCOPES), help="Repeatable.")
-@click.option("--days", default=90, show_default=True, type=click.IntRange(1, MAX_DAYS), help="Days until it expires.")
+@click.option(
+    "--days", default=DEFAULT_DAYS, show_default=True, type=click.IntRange(1, MAX_DAYS), help="Days until it expires."
+)
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def create(
@@ -35,10 +37,11 @@ def create(
     """Make a key and show it, once."""
     allowed = OPERATOR_SCOPES if client_id is None else CLIENT_SCOPES
     chosen = scopes or allowed
-    foreign = [scope for scope in chosen if scope not in allowed]
+    possible = allowed if client_id is None else (*allowed, ROTATES_ITSELF)
+    foreign = [scope for scope in chosen if scope not in possible]
     if foreign:
         owner = "the operator's key" if client_id is None else "a client's key"
-        raise click.ClickException(f"{owner} may not carry {foreign[0]}; it may carry {', '.join(allowed)}.")
+        raise click.ClickException(f"{owner} may not carry {foreign[0]}; it may carry {', '.join(possible)}.")
     if client_id is not None and stack.wiring.clients.get(client_id) is None:
         raise click.ClickException(f"There is no client {client_id}.")
 
@@ -49,7 +52,7 @@ def create(
         secret_hash=text.secret_hash,
         scopes=tuple(chosen),
         created_at=now,
-        expires_at=now + days * 86_400,
+        expires_at=now + days * DAY,
         client_id=client_id,
         name=name,
     )
@@ -65,14 +68,17 @@ def create(
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def list_keys(stack: Stack, *, as_json: bool) -> None:
-    """List all keys, without their secrets."""
+    """List all keys, users' own among them, without their secrets."""
+    now = operator.now()
     rows = [
         {
             "key_id": key.key_id,
             "name": key.name,
             "client": key.client_id or "operator",
-            "status": key.status,
+            "user": key.sub or "",
+            "status": key.state(now),
             "expires": day(key.expires_at),
+            "last used": key.used_day or "",
             "scopes": list(key.scopes),
         }
         for key in stack.wiring.api_keys.list()
@@ -80,14 +86,50 @@ def list_keys(stack: Stack, *, as_json: bool) -> None:
     show_list(rows, as_json=as_json, empty="No API keys yet.")
 
 
-@api_keys.command("revoke")
+@api_keys.command("rotate")
 @click.argument("key_id")
+@click.option("--days", default=DEFAULT_DAYS, show_default=True, type=click.IntRange(1, MAX_DAYS),
+              help="Days until the key expires.")  # fmt: skip
+@click.option("--overlap", default=OVERLAP_DAYS, show_default=True, type=click.IntRange(0, OVERLAP_DAYS),
+              help="Days for which the old secret stays good; 0 ends it within a minute.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
-def revoke(stack: Stack, *, key_id: str) -> None:
-    """Revoke a key: refused everywhere within 60 seconds."""
+def rotate(stack: Stack, *, key_id: str, days: int, overlap: int, as_json: bool) -> None:
+    """Give a key its next secret and show it, once; the old one stays good meanwhile."""
+    key = _key(stack, key_id)
+    try:
+        text, following = rotated(key, days=days, now=operator.now(), overlap_days=overlap)
+    except GrantkeeperError as refused:
+        raise click.ClickException(refused.detail) from None
+    event = operator.event("api_key.rotated", sub=key.sub, client_id=key.client_id, details={"key_id": key_id})
+    if not stack.wiring.api_keys.rotate(following, replaces=key, audit=event):
+        raise click.ClickException("The key was changed meanwhile. Look at it and try again.")
+    until = day(following.old_secret_ends_at) if following.old_secret_ends_at else "now"
+    shown = {"api_key": text.text, "key_id": key_id, "expires": day(following.expires_at), "old secret ends": until}
+    show(shown, as_json=as_json)
+    click.echo("Keep it now: it is not stored and cannot be shown again.", err=True)
+
+
+@api_keys.command("revoke")
+@click.argument("key_id", required=False)
+@click.option("--client", "client_id", default=None, help="Revoke every key of this client instead, users' among them.")
+@click.pass_obj
+def revoke(stack: Stack, *, key_id: str | None, client_id: str | None) -> None:
+    """Revoke a key, or all of a client's: refused everywhere within 60 seconds."""
+    if (key_id is None) == (client_id is None):
+        raise click.ClickException("Name a key, or a client by --client.")
+    if key_id is not None:
+        found = [_key(stack, key_id)]
+    else:
+        found = [key for key in stack.wiring.api_keys.list() if key.client_id == client_id and key.status == "active"]
+    for key in found:
+        event = operator.event("api_key.revoked", sub=key.sub, client_id=key.client_id, details={"key_id": key.key_id})
+        stack.wiring.api_keys.revoke(key, audit=event)
+        click.echo(f"Revoked {key.key_id}.")
+
+
+def _key(stack: Stack, key_id: str) -> ApiKey:
     key = stack.wiring.api_keys.get(key_id)
     if key is None:
         raise click.ClickException(f"There is no key {key_id}.")
-    event = operator.event("api_key.revoked", client_id=key.client_id, details={"key_id": key_id})
-    stack.wiring.api_keys.put(replace(key, status="revoked"), audit=event)
-    click.echo(f"Revoked {key_id}.")
+    return key

@@ -9,27 +9,38 @@ from aws_lambda_powertools import Logger
 
 from grantkeeper import wiring
 from grantkeeper.edge.account_views import audit_view, ended_view, profile_view, session_view
+from grantkeeper.edge.api_key_views import api_key_view, shown_key_view
 from grantkeeper.edge.browser_routes import BrowserRoutes
 from grantkeeper.edge.bugs import report_bugs
 from grantkeeper.edge.cursors import Cursors, page_limit
 from grantkeeper.edge.etags import etag_of, has_it, require_match
 from grantkeeper.edge.http import App, Request, Response, json_response
-from grantkeeper.edge.operations import PERSON, Access, Operation
+from grantkeeper.edge.operations import CLIENT, PERSON, Access, Operation
 from grantkeeper.edge.pictures import picture_response
 from grantkeeper.edge.principals import permitted
 from grantkeeper.errors import BadRequest
 from grantkeeper.model import Principal
+from grantkeeper.services.own_api_keys import (
+    WantedKey,
+    list_keys,
+    make_key,
+    parse_rotation,
+    revoke_key,
+    rotate_itself,
+    rotate_own_key,
+)
 from grantkeeper.services.own_profile import OwnProfile, override, own_profile, parse_overrides
 from grantkeeper.services.own_sessions import end_all, end_one, list_sessions
 
 OWN = Access("connections:read", PERSON, owned=True)
 READ = Access("profile", PERSON, owned=True)
 WRITE = Access("account:write", PERSON, owned=True)
+MINT = Access("account:write", PERSON, owned=True, recent=True)
 
 logger = Logger()
 app = App(on_error=report_bugs(logger))
 app_wiring = wiring.from_environment(os.environ)
-app_wiring.warm_up("clients", "sessions", "users", "key_set", "audit")
+app_wiring.warm_up("api_keys", "clients", "sessions", "users", "key_set", "audit")
 browser_route = BrowserRoutes(app, lambda: app_wiring.clients)
 
 
@@ -115,6 +126,83 @@ def delete_sessions(request: Request) -> Response:
         request_id=request.request_id,
     )
     return json_response(ended_view(ended))
+
+
+@browser_route("GET /v1/api-keys", Operation("ApiKeyList", access=READ))
+def get_api_keys(request: Request) -> Response:
+    """The caller's own API keys, without their secrets."""
+    principal, _ = _person(request)
+    found = list_keys(principal, api_keys=app_wiring.api_keys)
+    return json_response({"api_keys": [api_key_view(key, now=_now()) for key in found]})
+
+
+@browser_route(
+    "POST /v1/api-keys",
+    Operation("ShownApiKey", status=201, takes="ApiKeyRequest", access=MINT, errors=(409,)),
+)
+def post_api_key(request: Request) -> Response:
+    """Make a key that acts as the caller at his client, and show it once."""
+    principal, _ = _person(request)
+    shown = make_key(
+        WantedKey.parse(request.json()),
+        principal=principal,
+        api_keys=app_wiring.api_keys,
+        now=_now(),
+        request_id=request.request_id,
+    )
+    return json_response(shown_key_view(shown, now=_now()), status=201)
+
+
+@browser_route(
+    "POST /v1/api-keys/{id}/rotate",
+    Operation("ShownApiKey", takes="ApiKeyRotation", access=MINT, errors=(409,)),
+)
+def post_rotate_api_key(request: Request) -> Response:
+    """Give a key of the caller's its next secret, and show it once; the one before is good for seven days more."""
+    principal, _ = _person(request)
+    shown = rotate_own_key(
+        request.path_params["id"],
+        days=parse_rotation(request.json()),
+        principal=principal,
+        api_keys=app_wiring.api_keys,
+        now=_now(),
+        request_id=request.request_id,
+    )
+    return json_response(shown_key_view(shown, now=_now()))
+
+
+@app.route(
+    "POST /v1/api-keys/self/rotate",
+    operation=Operation("ShownApiKey", access=Access("account:write", CLIENT), errors=(409,)),
+)
+def post_rotate_this_api_key(request: Request) -> Response:
+    """
+    Give the client's key that asks its next secret, and show it once. Never any CORS here: keys are for servers.
+
+    The one before is good for seven days more; the key ends when it would have ended. It takes the scope
+    `account:write`, which an operator gives a key that shall rotate itself.
+    """
+    shown = rotate_itself(
+        permitted(request, app.access(request), ports=app_wiring, now=_now()),
+        api_keys=app_wiring.api_keys,
+        now=_now(),
+        request_id=request.request_id,
+    )
+    return json_response(shown_key_view(shown, now=_now()))
+
+
+@browser_route("DELETE /v1/api-keys/{id}", Operation(status=204, access=WRITE))
+def delete_api_key(request: Request) -> Response:
+    """Revoke a key of the caller's: refused everywhere within a minute."""
+    principal, _ = _person(request)
+    revoke_key(
+        request.path_params["id"],
+        principal=principal,
+        api_keys=app_wiring.api_keys,
+        now=_now(),
+        request_id=request.request_id,
+    )
+    return Response(204)
 
 
 @browser_route(

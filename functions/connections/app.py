@@ -20,7 +20,7 @@ from grantkeeper.edge.connection_views import (
 )
 from grantkeeper.edge.cursors import Cursors, page_limit
 from grantkeeper.edge.http import App, Request, Response, json_response
-from grantkeeper.edge.operations import Access, Operation
+from grantkeeper.edge.operations import KEYS_TOO, Access, Operation
 from grantkeeper.edge.pictures import picture_response
 from grantkeeper.edge.principals import permitted
 from grantkeeper.errors import TooManyRequests
@@ -37,7 +37,8 @@ from grantkeeper.services.open_connect_session import ConnectRequest, open_conne
 from grantkeeper.services.people import Named, find_person
 from grantkeeper.services.visibility import visible_connection
 
-READ, WRITE = Access("connections:read", owned=True), Access("connections:write", owned=True)
+READ, WRITE = Access("connections:read", KEYS_TOO, owned=True), Access("connections:write", owned=True)
+DISCONNECT = Access("connections:write", KEYS_TOO, owned=True)
 # Whoever confirms a session of somebody else's ends it (C-32): it is not as if he had asked for one that is unknown.
 CONFIRM = Access("connections:write", owned=True, others=403, elsewhere=403)
 OF = ("user_id", "user_sub")  # whose
@@ -184,7 +185,7 @@ def get_connection_avatar(request: Request) -> Response:
     return picture_response(app_wiring.avatars.of_connection(connection.id), request)
 
 
-@browser_route("DELETE /v1/connections/{id}", Operation("Disconnected", access=WRITE))
+@browser_route("DELETE /v1/connections/{id}", Operation("Disconnected", access=DISCONNECT))
 def delete_connection(request: Request) -> Response:
     """Disconnect."""
     principal = _principal(request)

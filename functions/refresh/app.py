@@ -13,7 +13,7 @@ from grantkeeper import wiring
 from grantkeeper.edge.batches import batch_answer, read_batch
 from grantkeeper.edge.bugs import report_bugs
 from grantkeeper.edge.http import App, Request, Response, json_response
-from grantkeeper.edge.operations import Access, Operation
+from grantkeeper.edge.operations import KEYS_TOO, Access, Operation
 from grantkeeper.edge.principals import permitted
 from grantkeeper.edge.reports import Reports
 from grantkeeper.errors import BadRequest, GrantkeeperError
@@ -51,7 +51,7 @@ has_consent = RememberedConsents(_ask_consent, clock=_now)
     operation=Operation(
         "Token",
         query=("token", "min_ttl", "rejected_generation", "scopes"),
-        access=Access("connections:token", owned=True, elsewhere=403),
+        access=Access("connections:token", KEYS_TOO, owned=True, elsewhere=403),
         errors=(409, 429, 502),
     ),
 )
@@ -73,7 +73,7 @@ def get_token(request: Request) -> Response:
     operation=Operation(
         "RefreshedToken",
         query=("token",),
-        access=Access("connections:token", owned=True, elsewhere=403),
+        access=Access("connections:token", KEYS_TOO, owned=True, elsewhere=403),
         errors=(409, 429, 502),
     ),
 )
@@ -87,7 +87,7 @@ def post_refresh(request: Request) -> Response:
 
 @routes.route(
     "POST /v1/connections/{id}/sync",
-    operation=Operation("Connection", access=Access("connections:write", owned=True), errors=(409, 429, 502)),
+    operation=Operation("Connection", access=Access("connections:write", KEYS_TOO, owned=True), errors=(409, 429, 502)),
 )
 def post_sync(request: Request) -> Response:
     """Read the account's profile at the provider again, and what the connection is good for."""

@@ -320,6 +320,21 @@ def look_after_the_own_account(stack: Stack) -> None:
     stack.call("AccountFunction", "DELETE /v1/sessions", headers=bearer)
 
 
+def look_after_the_own_keys(stack: Stack) -> None:
+    """A user makes a key, uses it, rotates and revokes it; a client's key rotates itself."""
+    bearer = {"authorization": f"Bearer {stack.sign_in()['access_token']}"}
+    wanted = {"name": "nightly", "scopes": ["connections:read"]}
+    made = json.loads(stack.call("AccountFunction", "POST /v1/api-keys", json=wanted, headers=bearer)["body"])
+    own = {"x-api-key": made["api_key"]}
+    stack.call("ConnectionsFunction", "GET /v1/connections", headers=own)
+    stack.call("AccountFunction", "GET /v1/api-keys", headers=own, status=403)
+    stack.call("AccountFunction", "GET /v1/api-keys", headers=bearer)
+    path = f"/v1/api-keys/{made['id']}"
+    stack.call("AccountFunction", "POST /v1/api-keys/{id}/rotate", path=f"{path}/rotate", json={}, headers=bearer)
+    stack.call("AccountFunction", "DELETE /v1/api-keys/{id}", path=path, headers=bearer, status=204)
+    stack.call("AccountFunction", "POST /v1/api-keys/self/rotate", headers=stack.api_key("account:write"))
+
+
 def connect_for_somebody_known(stack: Stack) -> None:
     """A backend names a user by the `sub` of a session at it."""
     stack.sign_in("app", BACK)
@@ -466,6 +481,7 @@ JOURNEYS: tuple[Callable[[Stack], None], ...] = (
     connect_for_a_named_user,
     connect_for_oneself,
     look_after_the_own_account,
+    look_after_the_own_keys,
     connect_for_somebody_known,
     come_back_with_another_account,
     confirm_for_somebody_else,

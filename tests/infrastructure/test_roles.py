@@ -148,11 +148,12 @@ def test_key_material_is_read_by_those_who_open_it():
 
 
 def test_clients_and_providers_are_registered_by_no_function_of_the_public_api():
-    """A hole in a public function registers no client, no provider and no API key."""
+    """A hole in a public function registers no client and no provider; users' own keys are made by one of them."""
     for partition in ("CLIENT#web", "PROVIDERS", "ORIGIN#https://app.example"):
         assert who_may(WRITE, "GrantsTable", partition) == set()
     # The day of use is noted on a key that exists; making or deleting one is another action.
-    assert who_may({"dynamodb:PutItem", "dynamodb:DeleteItem"}, "GrantsTable", "APIKEY#k") == set()
+    assert who_may({"dynamodb:PutItem"}, "GrantsTable", "APIKEY#k") == {"AccountFunction"}
+    assert who_may({"dynamodb:DeleteItem"}, "GrantsTable", "APIKEY#k") == set()
 
 
 @pytest.mark.parametrize("partition", ["USER#usr_1", "CONNECTION#con_1", "SYSTEM#2026-11-21"])

@@ -200,6 +200,35 @@ class World:
     def _docs__file(self, _: str) -> dict[str, Any]:
         return {"path": {"file": "docs.js"}}
 
+    def _v1_api_keys(self, route: str) -> dict[str, Any]:
+        if route.startswith("GET"):
+            return {"headers": self.bearer}
+        body = {"name": "nightly", "scopes": ["connections:read"], "expires_in_days": 30}
+        return {"json": body, "headers": {**JSON, **self.bearer}}
+
+    def _v1_api_keys__id(self, _: str) -> dict[str, Any]:
+        return {"headers": self.bearer, "path": {"id": self._own_key()}}
+
+    def _v1_api_keys__id__rotate(self, _: str) -> dict[str, Any]:
+        body = {"expires_in_days": 30}
+        return {"json": body, "headers": {**JSON, **self.bearer}, "path": {"id": self._own_key()}}
+
+    def _v1_api_keys_self_rotate(self, _: str) -> dict[str, Any]:
+        made = new_api_key()
+        key = ApiKey(made.key_id, made.secret_hash, ("account:write",), NOW, NOW + 86_400, client_id="app")
+        self.wiring.api_keys.put(key, audit=audit_event("api_key.created"))
+        return {"headers": {"x-api-key": made.text}}
+
+    def _own_key(self) -> str:
+        for key in self.wiring.api_keys.of_user("usr_alice"):  # so that he never has too many
+            self.wiring.api_keys.revoke(key, audit=audit_event("api_key.revoked"))
+        made = new_api_key()
+        key = ApiKey(
+            made.key_id, made.secret_hash, ("connections:read",), NOW, NOW + 86_400, client_id="app", sub="usr_alice"
+        )
+        self.wiring.api_keys.put(key, audit=audit_event("api_key.created"))
+        return made.key_id
+
     def _v1_profile_avatar(self, _: str) -> dict[str, Any]:
         return {"headers": self.bearer}
 

@@ -45,7 +45,11 @@ class ApiKeyText:
 
 def new_api_key() -> ApiKeyText:
     """Make a key nobody has seen."""
-    key_id = b32encode(secrets.token_bytes(10)).decode().lower()
+    return new_secret_of(b32encode(secrets.token_bytes(10)).decode().lower())
+
+
+def new_secret_of(key_id: str) -> ApiKeyText:
+    """Make the next secret of a key."""
     secret = "".join(secrets.choice(_BASE62) for _ in range(_SECRET_LENGTH))
     return ApiKeyText(key_id, secret)
 

@@ -101,8 +101,19 @@ class ApiKeys(Protocol):
     """API keys (table Grants)."""
 
     def get(self, key_id: str) -> ApiKey | None: ...
-    def put(self, key: ApiKey, *, audit: AuditEvent) -> None: ...
+    def put(self, key: ApiKey, *, audit: AuditEvent) -> None:
+        """Create a key; one of a user's stands in his list from then on."""
+
+    def rotate(self, key: ApiKey, *, replaces: ApiKey, audit: AuditEvent) -> bool:
+        """Give a live key its next secret; False when it was rotated or revoked since `replaces` was read."""
+
+    def revoke(self, key: ApiKey, *, audit: AuditEvent) -> bool:
+        """End a key whatever happened to it meanwhile; False when it is unknown or was revoked before."""
+
     def list(self) -> Sequence[ApiKey]: ...
+    def of_user(self, sub: str) -> Sequence[ApiKey]:
+        """A user's own keys that were not revoked, oldest first; consistent."""
+
     def touch(self, key_id: str, *, day: str) -> None:
         """Note the last-used day, best effort: never fails a request."""
 

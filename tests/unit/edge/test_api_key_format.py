@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,19 @@ def test_k01_key_has_the_documented_form():
     key = new_api_key()
 
     assert re.fullmatch(r"gk_[a-z2-7]{16}_[0-9A-Za-z]{46}", key.text)
+
+
+def test_k13_a_leaked_key_is_found_by_the_pattern_in_the_documentation(tmp_path):
+    """As secret scanners read it: anywhere in a line, and nowhere else."""
+    document = (Path(__file__).parents[3] / "docs" / "security-model.md").read_text()
+    (pattern,) = re.findall(r"`(gk_\[[^`]+)`", document)
+    leaks = [new_api_key().text for _ in range(3)]
+    (tmp_path / "settings.py").write_text(f'KEY = "{leaks[0]}"\nurl = "https://x.example/?k={leaks[1]}&y=1"\n')
+    (tmp_path / ".env").write_text(f"GK={leaks[2]}\ngk_key_id=abc\nother=gk_{'a' * 16}\n")
+
+    found = [match for file in tmp_path.iterdir() for match in re.findall(pattern, file.read_text())]
+
+    assert sorted(found) == sorted(leaks)
 
 
 def test_k01_key_reads_back():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import hmac
 import json
 from dataclasses import replace
 from typing import Any
@@ -13,6 +15,7 @@ from joserfc.jwk import ECKey, OctKey
 
 from grantkeeper import ids
 from grantkeeper.api_key_format import ApiKeyText, new_api_key
+from grantkeeper.edge import key_principals
 from grantkeeper.edge.http import Request
 from grantkeeper.edge.principals import (
     PrincipalCache,
@@ -23,6 +26,7 @@ from grantkeeper.edge.principals import (
 )
 from grantkeeper.errors import BadRequest, GrantkeeperError, InsufficientScope, StoreUnavailable, Unauthenticated
 from grantkeeper.model import ApiKey, Principal, Session
+from grantkeeper.services.rotate_api_key import rotated
 from tests.doubles.deployment import ALICE, ISSUER, PUBLIC_CLIENT, audit_event, deployment, provision, register
 from tests.doubles.provider import NOON
 
@@ -248,6 +252,70 @@ def test_k04_wrong_secret_and_unknown_key_read_the_same(wiring):
         told.append((str(error.value), error.value.extensions))
 
     assert told[0] == told[1]
+
+
+def test_users_own_key_names_him_and_no_session(wiring):
+    """What his client and his role still allow of its scopes; a public client's never reaches tokens (K-14)."""
+    scopes = ("connections:read", "connections:token", "admin:read")
+    key = make_key(wiring, sub=ALICE.sub, client_id="spa", scopes=scopes)
+    elsewhere = make_key(wiring, sub=ALICE.sub, scopes=scopes)
+
+    principal = who(wiring, x_api_key=key.text)
+
+    assert (principal.kind, principal.sub, principal.client_id, principal.sid) == ("user", ALICE.sub, "spa", None)
+    assert (principal.scopes, principal.actor) == ({"connections:read"}, f"user_key:{key.key_id}")
+    assert who(wiring, x_api_key=elsewhere.text).scopes == {"connections:read", "connections:token"}
+
+
+@pytest.mark.parametrize("sub", ["usr_erased", ""])
+def test_k16_key_of_a_user_who_is_gone_is_refused(wiring, sub):
+    """401, not 500."""
+    with pytest.raises(Unauthenticated):
+        who(wiring, x_api_key=make_key(wiring, sub=sub).text)
+
+
+def test_k07_both_secrets_are_good_until_the_old_one_ends(wiring):
+    """By our clock, also where the key was remembered before."""
+    cache, old = PrincipalCache(), make_key(wiring)
+    stored = wiring.api_keys.get(old.key_id)
+    text, following = rotated(stored, days=None, now=NOON)
+    following = replace(following, old_secret_ends_at=NOON + 20)
+    assert wiring.api_keys.rotate(following, replaces=stored, audit=audit_event("api_key.rotated"))
+
+    for now, secrets in ((NOON, (old, text)), (NOON + 19, (old, text)), (NOON + 20, (text,))):
+        for secret in secrets:
+            assert who(wiring, cache=cache, now=now, x_api_key=secret.text).key_id == old.key_id
+    with pytest.raises(Unauthenticated):
+        who(wiring, cache=cache, now=NOON + 20, x_api_key=old.text)
+
+
+def test_k04_wrong_secret_costs_the_reads_of_an_unknown_id(wiring):
+    """One, and one more a second where it was remembered: time tells nothing of which ids there are."""
+    counts = []
+    for text in (replace(make_key(wiring), secret="x" * 40).text, new_api_key().text):
+        cache = PrincipalCache()
+        before = len(wiring.aws.dynamodb.faults.calls)
+        for now in (NOON, NOON, NOON + 1, NOON + 1, NOON + 2):
+            with pytest.raises(Unauthenticated):
+                who(wiring, cache=cache, now=now, x_api_key=text)
+        counts.append(len(wiring.aws.dynamodb.faults.calls) - before)
+
+    assert counts == [3, 3]
+
+
+def test_k04_every_key_is_compared_with_two_hashes(wiring, monkeypatch):
+    """Unknown, wrong, right and rotated alike: the comparison says nothing about what is stored."""
+    compared = []
+    monkeypatch.setattr(key_principals.ids, "same", lambda a, b: compared.append(1) or hmac.compare_digest(a, b))
+    counts = []
+    for text in (make_key(wiring).text, replace(make_key(wiring), secret="x" * 40).text, new_api_key().text):
+        compared.clear()
+        with contextlib.suppress(Unauthenticated):
+            who(wiring, x_api_key=text)
+        counts.append(len(compared))
+
+    assert counts[1:] == [4, 4]  # once as remembered, once as looked up again
+    assert counts[0] == 2
 
 
 def test_k08_revocation_is_seen_after_thirty_seconds_at_most(wiring):

@@ -10,7 +10,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from grantkeeper.edge import schemas
-from grantkeeper.services import add_api_key, confirm_connection, open_connect_session, own_profile
+from grantkeeper.services import add_api_key, confirm_connection, open_connect_session, own_api_keys, own_profile
 from local.openapi import COMMITTED, apps, describe
 from tests.infrastructure.template import of_type
 
@@ -55,6 +55,7 @@ def test_t01_every_route_under_v1_says_who_may_call():
         (confirm_connection, "Confirmation"),
         (add_api_key, "ApiKeyConnection"),
         (own_profile, "ProfileChange"),
+        (own_api_keys, "ApiKeyRequest"),
     ],
 )
 def test_t06_described_members_are_those_that_are_accepted(module, name):

@@ -107,6 +107,8 @@ def _by(actor: str, sub: str) -> Literal["you", "your_key", "another_user", "cli
     if actor == f"user:{sub}":
         return "you"
     match actor.partition(":")[0]:
+        case "user_key":  # such a key reaches what is its user's, so it stands in his own trail only
+            return "your_key"
         case "user":
             return "another_user"
         case "key":

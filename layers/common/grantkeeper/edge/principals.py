@@ -1,5 +1,5 @@
 """
-Who calls: a user at a client (Bearer JWT) or an API key.
+Who calls: a user at a client (Bearer JWT), or an API key of a client, a user or the operator (`key_principals`).
 
 The HTTP API's own authorizer knows RSA only, so the functions verify. What
 cannot be a credential of ours is refused before any read. What was read is
@@ -12,24 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
-from grantkeeper import ids
-from grantkeeper.api_key_format import PREFIX, ApiKeyText, parse_api_key
+from grantkeeper.api_key_format import PREFIX
 from grantkeeper.edge.http import Request
+from grantkeeper.edge.key_principals import active_client, active_user, by_api_key, refuse
 from grantkeeper.edge.operations import Access, Caller
 from grantkeeper.errors import BadRequest, Forbidden, InsufficientScope, Unauthenticated
-from grantkeeper.model import ALL_SCOPES, ApiKey, Client, Principal, Session, User
+from grantkeeper.model import Principal, Session
 from grantkeeper.ports import ApiKeys, Clients, KeySet, Sessions, Users
-from grantkeeper.services.scopes import OPERATOR_SCOPES, effective_scopes
+from grantkeeper.services.scopes import effective_scopes
 from grantkeeper.services.verify_token import live_session, verify_access_token
 
 CACHE_SECONDS = 30
 CACHE_SIZE = 1024
 RECENT = 15 * 60  # seconds
-DAY = 86_400
-_NO_SUCH_KEY = ids.digest("an unknown key costs the same comparison")
 
 
 @dataclass(slots=True)
@@ -39,17 +36,28 @@ class PrincipalCache:
     _kept: dict[tuple[int, str], tuple[int, Any, Any]] = field(default_factory=dict)
     touched: dict[str, int] = field(default_factory=dict)  # key id → day of use, counted from the epoch
 
-    def get(self, store: Any, name: str, *, now: int, read: Callable[[], Any]) -> Any:
-        """What `read` gave at most 30 seconds ago; "unknown" is kept as well, so that guessing costs few reads."""
+    def get(
+        self, store: Any, name: str, *, now: int, read: Callable[[], Any], younger_than: int = CACHE_SECONDS
+    ) -> Any:
+        """What `read` gave less than so many seconds ago; "unknown" is kept as well: guessing costs few reads."""
         key = (id(store), name)
         kept = self._kept.get(key)
-        if kept is not None and 0 <= now - kept[0] < CACHE_SECONDS:
+        if kept is not None and 0 <= now - kept[0] < younger_than:
             return kept[1]
         value = read()
         if len(self._kept) >= CACHE_SIZE:
             self._kept.clear()
         self._kept[key] = (now, value, store)  # the store is held so that its id stays its own
         return value
+
+    def has_touched(self, key_id: str, *, day: int) -> bool:
+        """Tell whether this key's use was noted on this day, and note that it is now."""
+        if self.touched.get(key_id) == day:
+            return True
+        if len(self.touched) >= CACHE_SIZE:
+            self.touched.clear()
+        self.touched[key_id] = day
+        return False
 
 
 _SHARED = PrincipalCache()
@@ -90,7 +98,8 @@ def authenticate(
     if bearer is None and key_text is None:
         raise Unauthenticated("Send an access token or an API key.")
     if key_text is not None or (bearer is not None and bearer.startswith(PREFIX)):
-        return _by_api_key(key_text or bearer or "", api_keys=api_keys, clients=clients, now=now, cache=cache)
+        text = key_text or bearer or ""
+        return by_api_key(text, api_keys=api_keys, clients=clients, users=users, now=now, cache=cache)
     claims = verify_access_token(bearer or "", issuer=issuer, key_set=key_set, now=now)
     return _by_claims(claims, clients=clients, sessions=sessions, users=users, now=now, cache=cache)
 
@@ -139,9 +148,9 @@ def permitted(request: Request, access: Access, *, ports: PrincipalPorts, now: i
 
 
 def caller_of(principal: Principal) -> Caller:
-    """The kind of a principal: a user at a client, a client by its key, or the operator by his."""
+    """The kind of a principal: a user at a client or by a key of his own, a client by its key, the operator by his."""
     if principal.kind == "user":
-        return "user"
+        return "user" if principal.key_id is None else "user_key"
     return "operator_key" if principal.client_id is None else "client_key"
 
 
@@ -167,12 +176,12 @@ def require_live_session(principal: Principal, *, sessions: Sessions, now: int) 
         Unauthenticated: The session was revoked or is over.
         StoreUnavailable: It cannot be known now.
     """
-    if principal.kind != "user":
+    if principal.key_id is not None:
         return None
     claims = {"sub": principal.sub, "sid": principal.sid, "client_id": principal.client_id}
     session = live_session(claims, sessions=sessions, now=now)
     if session is None:
-        _refuse()
+        refuse()
     return session
 
 
@@ -194,7 +203,7 @@ def _bearer(request: Request) -> str | None:
         return None
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token:
-        _refuse()
+        refuse()
     return token
 
 
@@ -202,12 +211,12 @@ def _by_claims(
     claims: Mapping[str, Any], *, clients: Clients, sessions: Sessions, users: Users, now: int, cache: PrincipalCache
 ) -> Principal:
     """What a verified token says, held against what is true now (S-09, S-24)."""
-    client = _active_client(claims["client_id"], clients=clients, now=now, cache=cache)
+    client = active_client(claims["client_id"], clients=clients, now=now, cache=cache)
     named = f"{claims['sub']} {claims.get('sid')} {client.client_id}"
     session = cache.get(sessions, named, now=now, read=lambda: live_session(claims, sessions=sessions, now=now))
-    user: User | None = cache.get(users, claims["sub"], now=now, read=lambda: users.get(claims["sub"]))
-    if session is None or user is None or user.status != "active":
-        _refuse()
+    if session is None:
+        refuse()
+    user = active_user(claims["sub"], users=users, now=now, cache=cache)
     return Principal(
         kind="user",
         scopes=frozenset(effective_scopes(str(claims.get("scope", "")).split(), client=client, role=user.role)),
@@ -217,46 +226,3 @@ def _by_claims(
         sid=session.sid,
         auth_time=claims.get("auth_time"),
     )
-
-
-def _by_api_key(text: str, *, api_keys: ApiKeys, clients: Clients, now: int, cache: PrincipalCache) -> Principal:
-    presented = parse_api_key(text)
-    if presented is None:
-        _refuse()
-    key: ApiKey | None = cache.get(api_keys, presented.key_id, now=now, read=lambda: api_keys.get(presented.key_id))
-    if not _proves(presented, key) or key is None or key.status != "active" or now >= key.expires_at:
-        _refuse()
-    if key.client_id is not None:
-        _active_client(key.client_id, clients=clients, now=now, cache=cache)
-    _touch(key, api_keys, now=now, cache=cache)
-    # The operator's keys reach no tokens and nobody's account, whatever was written on them.
-    allowed = frozenset(ALL_SCOPES) if key.client_id is not None else OPERATOR_SCOPES
-    return Principal(kind="api_key", scopes=frozenset(key.scopes) & allowed, client_id=key.client_id, key_id=key.key_id)
-
-
-def _proves(presented: ApiKeyText, key: ApiKey | None) -> bool:
-    """Compare in constant time, with a key that does not exist as well."""
-    expected = _NO_SUCH_KEY if key is None else key.secret_hash
-    return ids.same(presented.secret_hash, expected) and key is not None
-
-
-def _active_client(client_id: str, *, clients: Clients, now: int, cache: PrincipalCache) -> Client:
-    client: Client | None = cache.get(clients, client_id, now=now, read=lambda: clients.get(client_id))
-    if client is None or client.status != "active":
-        _refuse()
-    return client
-
-
-def _touch(key: ApiKey, api_keys: ApiKeys, *, now: int, cache: PrincipalCache) -> None:
-    """Note the day of use once per day and execution environment."""
-    day = now // DAY
-    if cache.touched.get(key.key_id) == day:
-        return
-    if len(cache.touched) >= CACHE_SIZE:
-        cache.touched.clear()
-    cache.touched[key.key_id] = day
-    api_keys.touch(key.key_id, day=datetime.fromtimestamp(now, tz=UTC).strftime("%Y-%m-%d"))
-
-
-def _refuse() -> NoReturn:
-    raise Unauthenticated("The credential is not valid.", error="invalid_token")

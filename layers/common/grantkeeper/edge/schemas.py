@@ -296,6 +296,49 @@ class EndedSessions(TypedDict):
     left: int
 
 
+KeyDays = Annotated[int, Field(ge=1, le=365, description="90 unless said")]
+
+
+class ApiKeyRequest(TypedDict):
+    """A key for the caller's own connections: it acts as he does at his client, within the scopes of his own token."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    scopes: Annotated[list[Literal["connections:read", "connections:token", "connections:write"]], Field(min_length=1)]
+    expires_in_days: NotRequired[KeyDays]
+
+
+class ApiKeyRotation(TypedDict):
+    """How long the key shall live from now."""
+
+    expires_in_days: NotRequired[KeyDays]
+
+
+class OwnApiKey(TypedDict):
+    """A key without its secret."""
+
+    id: Id
+    name: str
+    client_id: str
+    scopes: list[str]
+    status: Literal["active", "rotating", "expired", "revoked"]
+    created_at: Time
+    expires_at: Time
+    old_secret_ends_at: Annotated[int | None, Field(description="While rotating: until when the former one is good")]
+    used_day: Annotated[str | None, Field(description="The last day of use, UTC; null before the first")]
+
+
+class ShownApiKey(OwnApiKey):
+    """A key with the secret just made: to be kept now, it is not stored and never shown again."""
+
+    api_key: Annotated[str, Field(pattern="^gk_[a-z2-7]{16}_[0-9A-Za-z]{46}$")]
+
+
+class ApiKeyList(TypedDict):
+    """All of them, oldest first: there are 25 at most."""
+
+    api_keys: list[OwnApiKey]
+
+
 # The trail and the numbers
 
 
@@ -305,7 +348,7 @@ class AuditEntry(TypedDict):
     id: str
     time: Time
     action: str
-    by: Literal["you", "another_user", "client", "system"]
+    by: Literal["you", "your_key", "another_user", "client", "system"]
     connection_id: str | None
     client_id: str | None
     provider: str | None

@@ -55,7 +55,7 @@ def audit_items(event: AuditEvent, *, table: str = "") -> list[Item]:
     sort_key = f"{event.time:010d}#{event.id}"
     body = to_item(event) | {"ttl": {"N": str(event.time + days * DAY)}}
     indexed = {"day_pk": {"S": day_partition(event)}, "day_sk": {"S": sort_key}}
-    if event.actor.startswith(("user:", "key:")):
+    if event.actor.startswith(("user:", "user_key:", "key:")):
         indexed |= {"actor_pk": {"S": f"A#{event.actor}"}, "actor_sk": {"S": sort_key}}
     partitions = _partitions(event)
     if event.action in GENERATION_ACTIONS:

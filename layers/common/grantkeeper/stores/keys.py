@@ -97,6 +97,11 @@ def origin(origin_text: str, client_id: str) -> Key:
     return f"ORIGIN#{origin_text}", f"CLIENT#{client_id}"
 
 
+def user_api_key(sub: str, key_id: str) -> Key:
+    """A user's own key in his list."""
+    return f"USER#{sub}", f"KEY#{key_id}"
+
+
 def api_key(key_id: str) -> Key:
     """An API key by its public id."""
     return f"APIKEY#{key_id}", "APIKEY"
