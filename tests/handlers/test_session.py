@@ -179,7 +179,7 @@ def test_s24_revocation_ends_the_session(wiring, session, kind):
 
     answer = session("POST /oauth2/revoke", form={"token": tokens[kind], "client_id": "spa"}, headers=FROM_PAGE)
 
-    assert (answer.status, answer.body) == (200, "")
+    assert (answer.status, answer.json, answer.headers["content-type"]) == (200, {}, "application/json")
     assert answer.headers["access-control-allow-origin"] == ORIGIN
     assert refresh(session, tokens["refresh_token"]).json["error"] == "invalid_grant"
     bearer = {"authorization": f"Bearer {tokens['access_token']}"}
