@@ -69,6 +69,8 @@ def put_profile(request: Request) -> Response:
     The whole of it: what is left out is left to the providers again. If-Match holds the ETag that was read.
     """
     principal, sub = _person(request)
+    if not request.body:
+        raise BadRequest("Send a JSON object: an empty one leaves everything to the providers.")
     wanted = parse_overrides(request.json())
     profile = own_profile(sub, users=app_wiring.users)
     require_match(request, _etag(profile))

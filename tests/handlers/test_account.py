@@ -168,6 +168,16 @@ def test_of_two_editors_the_second_is_told(api):
     assert put_profile(api, {"name": "Second"}, etag=latest).status == 200
 
 
+def test_a_body_that_was_lost_on_the_way_takes_nothing_away(api):
+    """Only an object that says so leaves everything to the providers again."""
+    etag = put_profile(api, {"name": "Al"}, etag="*").headers["etag"]
+    lost = api.call("PUT", "/v1/profile", as_=api.user(scope=ACCOUNT), headers={"if-match": etag})
+
+    assert lost.status == 400
+    assert read_profile(api).body["overrides"]["name"] == "Al"
+    assert put_profile(api, {}, etag=etag).body["overrides"]["name"] is None
+
+
 def test_a_change_that_races_another_is_told(api, monkeypatch):
     """The tag matched when it was read; the record moved before it was written."""
     users = api.world.wiring.users

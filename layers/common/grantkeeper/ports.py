@@ -68,7 +68,7 @@ class Users(Protocol):
         Args:
             identity: With the new facts.
             user: The profile that follows from them, if it changes; at the version it was read at.
-            audit: What changed; None when only the time did.
+            audit: What changed; None, and `user` as well, when only the time did.
 
         Returns:
             False when the identity was unlinked, or the profile moved, meanwhile: nothing was stored.

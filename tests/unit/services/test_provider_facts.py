@@ -120,3 +120,19 @@ def test_a_profile_that_moved_meanwhile_is_not_overwritten(wiring):
     assert wiring.users.get(ALICE.sub).overrides == {"name": "Al"}
     assert signed_in(wiring, GOOGLE, Profile("g", name="B"), now=NOON + 90).shown("name") == "Al"
     assert wiring.users.get(ALICE.sub).name == "B"
+
+
+def test_a_sign_in_goes_on_when_its_time_cannot_be_written_down(wiring):
+    """Nothing was news, so nothing is lost."""
+    wiring.aws.dynamodb.faults.throttle("update_item", times=50)
+
+    assert signed_in(wiring, GOOGLE, Profile("g", name="Alice"), now=NOON + 60) == wiring.users.get(ALICE.sub)
+
+
+def test_of_two_sign_ins_at_once_the_one_without_news_undoes_nothing(wiring):
+    """It read before the other wrote, and writes after it."""
+    told = told_again(GOOGLE, Profile("g", name="Alicia"), now=NOON + 60)
+    assert wiring.users.sync(told, user=None, audit=audit_event("user.updated"))
+    assert wiring.users.sync(replace(GOOGLE, synced_at=NOON + 61), user=None, audit=None)
+
+    assert wiring.users.identities(ALICE.sub)[0] == replace(told, synced_at=NOON + 61)

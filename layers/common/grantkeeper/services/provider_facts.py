@@ -9,10 +9,12 @@ A provider that leaves something out at one sign-in (Apple names a person once) 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 
 from grantkeeper import ids
+from grantkeeper.errors import StoreUnavailable
 from grantkeeper.model import AuditEvent, Identity, Profile, User
 from grantkeeper.ports import Users
 
@@ -107,7 +109,8 @@ def sync_at_sign_in(
     told = tuple(fresh if i is kept else i for i in linked)
     follows = following(user, told)
     if follows == user and fresh.changed_at != now:
-        users.sync(fresh, user=None, audit=None)
+        with contextlib.suppress(StoreUnavailable):  # the time alone is worth no failed sign-in
+            users.sync(fresh, user=None, audit=None)
         return user
     changed = " ".join(fresh.changed) if fresh.changed_at == now else ""
     audit = replace(

@@ -93,10 +93,10 @@ class DynamoUsers:
         The item by which an identity is found says whose it is and no more, so it is left alone.
         """
         linked = "attribute_exists(#pk)"
-        entry = key_item(keys.user_identity(identity.sub, identity.issuer, identity.subject)) | to_item(identity)
-        if user is None and audit is None:
+        key = keys.user_identity(identity.sub, identity.issuer, identity.subject)
+        if user is None and audit is None:  # of two that race the one with news is not undone by the one without
             try:
-                self._table.put(entry, condition=linked)
+                self._table.update(key, "SET #synced_at = :at", condition=linked, values={":at": identity.synced_at})
             except ConditionFailed:
                 return False
             return True
