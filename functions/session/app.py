@@ -61,8 +61,8 @@ def post_revoke(request: Request) -> Response:
             now=_now(),
             request_id=request.request_id,
         )
-        # RFC 7009 section 2.2 has clients ignore the body. Without one the HTTP API calls nothing text/plain, and clients
-        # that take JSON only, such as oidc-client-ts, believe that it failed.
+        # RFC 7009 section 2.2 has clients ignore the body. Where there is none the HTTP API says text/plain, and
+        # clients that take JSON only, such as oidc-client-ts, believe that it failed.
         return _no_store(json_response({}))
 
     return _readable(request, answer)
