@@ -100,7 +100,7 @@ class DynamoUsers:
             except ConditionFailed:
                 return False
             return True
-        writes, write_id = [self._table.to_put(entry, condition=linked)], new_write_id()
+        writes, write_id = [self._table.to_put(key_item(key) | to_item(identity), condition=linked)], new_write_id()
         if user is not None:
             writes.append(self._replacing(user, write_id, expected_version=user.version))
         if audit is not None:
