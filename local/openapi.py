@@ -226,7 +226,7 @@ def _failures(path: str, operation: Operation) -> set[int]:
     statuses = {400, 500, 503, *operation.errors}
     if operation.access is not None:
         statuses |= {401, 403}
-    if "{" in path:
+    if "{" in path or "user_sub" in operation.query:
         statuses.add(404)
     if operation.takes or operation.form:
         statuses |= {413, 415}

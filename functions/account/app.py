@@ -36,6 +36,7 @@ OWN = Access("connections:read", PERSON, owned=True)
 READ = Access("profile", PERSON, owned=True)
 WRITE = Access("account:write", PERSON, owned=True)
 MINT = Access("account:write", PERSON, owned=True, recent=True)
+ROTATE = Access("account:write", PERSON, owned=True, recent=True, elsewhere=404)
 
 logger = Logger()
 app = App(on_error=report_bugs(logger))
@@ -157,7 +158,7 @@ def post_api_key(request: Request) -> Response:
 
 @browser_route(
     "POST /v1/api-keys/{id}/rotate",
-    Operation("ShownApiKey", takes="ApiKeyRotation", access=MINT, errors=(409,)),
+    Operation("ShownApiKey", takes="ApiKeyRotation", access=ROTATE, errors=(409,)),
 )
 def post_rotate_api_key(request: Request) -> Response:
     """Give a key of the caller's its next secret, and show it once; the one before is good for seven days more."""
