@@ -8,7 +8,7 @@ import time
 from aws_lambda_powertools import Logger
 
 from grantkeeper import wiring
-from grantkeeper.edge.account_views import audit_view, ended_view, profile_view, session_view
+from grantkeeper.edge.account_views import audit_view, ended_view, identity_view, profile_view, session_view
 from grantkeeper.edge.api_key_views import api_key_view, shown_key_view
 from grantkeeper.edge.browser_routes import BrowserRoutes
 from grantkeeper.edge.bugs import report_bugs
@@ -18,8 +18,11 @@ from grantkeeper.edge.http import App, Request, Response, json_response
 from grantkeeper.edge.operations import CLIENT, PERSON, Access, Operation
 from grantkeeper.edge.pictures import picture_response
 from grantkeeper.edge.principals import permitted
-from grantkeeper.errors import BadRequest
+from grantkeeper.errors import BadRequest, TooManyRequests
 from grantkeeper.model import Principal
+from grantkeeper.services.confirm_link import LinkConfirmation, confirm_link
+from grantkeeper.services.identities import unlink_identity
+from grantkeeper.services.open_link import LinkRequest, open_link
 from grantkeeper.services.own_api_keys import (
     WantedKey,
     list_keys,
@@ -37,6 +40,9 @@ READ = Access("profile", PERSON, owned=True)
 WRITE = Access("account:write", PERSON, owned=True)
 MINT = Access("account:write", PERSON, owned=True, recent=True)
 ROTATE = Access("account:write", PERSON, owned=True, recent=True, elsewhere=404)
+CONFIRM = Access("account:write", PERSON, owned=True, recent=True, others=403, elsewhere=403)  # and the link is over
+RECENT = Access("account:write", PERSON, owned=True, recent=True)
+LINKS_PER_MINUTE = 10
 
 logger = Logger()
 app = App(on_error=report_bugs(logger))
@@ -216,6 +222,76 @@ def get_profile_avatar(request: Request) -> Response:
     """The caller's own picture, where the provider he signs in with shows it to a token's bearer only."""
     _, sub = _person(request)
     return picture_response(app_wiring.avatars.of_user(sub), request)
+
+
+@browser_route("GET /v1/identities", Operation("IdentityList", access=READ))
+def get_identities(request: Request) -> Response:
+    """Whom the caller can sign in as, and the ids that clients know him by."""
+    _, sub = _person(request)
+    return json_response({"identities": [identity_view(identity) for identity in app_wiring.users.identities(sub)]})
+
+
+@browser_route(
+    "POST /v1/identities",
+    Operation("IdentityLink", status=201, takes="IdentityLinkRequest", access=RECENT, errors=(404, 409, 429)),
+)
+def post_identity(request: Request) -> Response:
+    """Let the caller prove another identity of his, to be linked with his account."""
+    principal, _ = _person(request)
+    wanted = LinkRequest.parse(request.json())
+    wait = app_wiring.rate_limits.hit(f"link:{principal.actor}", limit=LINKS_PER_MINUTE, window=60, now=_now())
+    if wait:
+        raise TooManyRequests("Too many links were opened.", retry_after=wait)
+    opened = open_link(
+        wanted,
+        principal=principal,
+        clients=app_wiring.clients,
+        sessions=app_wiring.sessions,
+        errands=app_wiring.errands,
+        provider_items=app_wiring.provider_items,
+        catalog=app_wiring.catalog,
+        issuer=app_wiring.issuer,
+        now=_now(),
+        request_id=request.request_id,
+    )
+    return json_response({"id": opened.id, "link_url": opened.url, "expires_at": opened.expires_at}, status=201)
+
+
+@browser_route(
+    "POST /v1/identities/{id}/complete",
+    Operation("Identity", takes="LinkConfirmation", access=CONFIRM, errors=(409, 410)),
+)
+def post_identity_complete(request: Request) -> Response:
+    """Link the identity that was proven, for the user who came back."""
+    principal, _ = _person(request)
+    identity = confirm_link(
+        request.path_params["id"],
+        LinkConfirmation.parse(request.json()),
+        principal=principal,
+        users=app_wiring.users,
+        errands=app_wiring.errands,
+        audit=app_wiring.audit,
+        now=_now(),
+        request_id=request.request_id,
+    )
+    return json_response(identity_view(identity))
+
+
+@browser_route("DELETE /v1/identities/{id}", Operation(status=204, access=RECENT, errors=(409,)))
+def delete_identity(request: Request) -> Response:
+    """Take an identity away, unless it is the last that can sign in; sessions opened at its provider end."""
+    principal, _ = _person(request)
+    unlink_identity(
+        request.path_params["id"],
+        principal=principal,
+        users=app_wiring.users,
+        sessions=app_wiring.sessions,
+        catalog=app_wiring.catalog,
+        provider_items=app_wiring.provider_items,
+        now=_now(),
+        request_id=request.request_id,
+    )
+    return Response(204)
 
 
 def _person(request: Request) -> tuple[Principal, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from typing import Literal
 from urllib.parse import urlencode
 
 from aws_lambda_powertools import Logger
@@ -103,10 +104,45 @@ def get_connect(request: Request) -> Response:
     return see_other(started.location, cookies=_bound(binding, catalog.get(started.provider)))
 
 
-@app.route("HEAD /connect/{ticket}")
+@app.route("GET /link/{ticket}", operation=Operation(status=303, errors=(409, 410, 429), fails="page"))
+def get_link(request: Request) -> Response:
+    """Follow a link to prove another identity: first at the provider its user is signed in at."""
+    return _errand(request, "link")
+
+
+@app.route("HEAD /connect/{ticket}", "HEAD /link/{ticket}")
 def head_connect(_: Request) -> Response:
     """A link preview: starts nothing, binds nothing."""
     return Response(200)
+
+
+def _errand(request: Request, kind: Literal["link", "consent"]) -> Response:
+    from grantkeeper.services.start_errand import WhoAreYou, start_errand  # noqa: PLC0415 - few browsers come for it
+
+    ticket = request.path_params.get("ticket", "")
+    binding = cookies.binding_for_trip(request.cookies, issuer=app_wiring.issuer)
+    now = int(time.time())
+    try:
+        _count_trip(request, now=now)
+        answer = start_errand(
+            ticket,
+            kind=kind,
+            provider_id=request.one("provider"),
+            browser_hash=binding.browser_hash,
+            errands=app_wiring.errands,
+            clients=app_wiring.clients,
+            authorization_requests=app_wiring.authorization_requests,
+            catalog=app_wiring.catalog,
+            provider_items=app_wiring.provider_items,
+            issuer=app_wiring.issuer,
+            now=now,
+        )
+    except GrantkeeperError as error:
+        return _error(error, request)
+    if isinstance(answer, WhoAreYou):
+        choices = [_choice(request, provider, f"/consent/{ticket}") for provider in answer.providers]
+        return chooser_page(answer.client.client_name, choices)
+    return see_other(answer.location, cookies=_bound(binding, *answer.providers))
 
 
 def _count_trip(request: Request, *, now: int) -> None:
@@ -120,20 +156,21 @@ def _count_trip(request: Request, *, now: int) -> None:
         raise TooManyRequests("Too many attempts. Wait a minute.", retry_after=wait)
 
 
-def _choice(request: Request, provider: Provider) -> Choice:
+def _choice(request: Request, provider: Provider, path: str = "/oauth2/authorize") -> Choice:
     """The same request again, with the provider named."""
     query = urlencode({name: values[0] for name, values in request.query.items()} | {"provider": provider.id})
-    return Choice(provider.display_name, f"{app_wiring.issuer}/oauth2/authorize?{query}")
+    return Choice(provider.display_name, f"{app_wiring.issuer}{path}?{query}")
 
 
-def _bound(binding: cookies.BrowserBinding, provider: Provider) -> tuple[str, ...]:
+def _bound(binding: cookies.BrowserBinding, *providers: Provider) -> tuple[str, ...]:
     """The binding cookie; for a provider that answers by a cross-site POST its twin as well."""
     issuer = app_wiring.issuer
-    bound = (cookies.set_binding(binding, issuer=issuer),)
-    if provider.response_mode != "form_post":
-        return bound
-    path = callback_uri("", provider.id)
-    return (*bound, cookies.set_form_post_binding(binding, issuer=issuer, path=path))
+    twins = (
+        cookies.set_form_post_binding(binding, issuer=issuer, path=callback_uri("", provider.id))
+        for provider in providers
+        if provider.response_mode == "form_post"
+    )
+    return (cookies.set_binding(binding, issuer=issuer), *twins)
 
 
 def _error(error: GrantkeeperError, request: Request) -> Response:

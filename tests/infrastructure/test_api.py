@@ -31,6 +31,8 @@ ROUTES = {
         "POST /oauth2/authorize",
         "GET /connect/{ticket}",
         "HEAD /connect/{ticket}",
+        "GET /link/{ticket}",
+        "HEAD /link/{ticket}",
     },
     "CallbackFunction": {
         "GET /oauth2/callback/{provider}",
@@ -51,6 +53,13 @@ ROUTES = {
         "POST /oauth2/end-session",
     },
     "AccountFunction": {
+        "GET /v1/identities",
+        "POST /v1/identities",
+        "OPTIONS /v1/identities",
+        "POST /v1/identities/{id}/complete",
+        "OPTIONS /v1/identities/{id}/complete",
+        "DELETE /v1/identities/{id}",
+        "OPTIONS /v1/identities/{id}",
         "GET /v1/audit",
         "OPTIONS /v1/audit",
         "GET /v1/profile",

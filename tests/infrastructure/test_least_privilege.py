@@ -24,7 +24,7 @@ from joserfc.jwk import ECKey
 from grantkeeper import ids
 from grantkeeper.api_key_format import new_api_key
 from grantkeeper.edge import principals
-from grantkeeper.model import ApiKey
+from grantkeeper.model import ApiKey, Client
 from tests.doubles.aws import ENVIRONMENT, memory_wiring
 from tests.doubles.connect_world import BACK, KEY_SERVICE, RECORD, SERVICE, ConnectWorld
 from tests.doubles.deployment import CONFIDENTIAL_CLIENT, SECRET, actions, deployment, register
@@ -320,6 +320,29 @@ def look_after_the_own_account(stack: Stack) -> None:
     stack.call("AccountFunction", "DELETE /v1/sessions", headers=bearer)
 
 
+def link_and_unlink(stack: Stack) -> None:
+    """A user proves a second account at his provider, refuses himself a stranger's, and takes one away again."""
+    stack.world.add_client("app", scopes=(*Client("", "", (), 0).scopes, "account:write"))
+    route, body = "POST /v1/identities", {"provider": "example", "redirect_uri": BACK}
+    for account in (Account("work"), Account("work"), Account("usr_bob")):
+        token = stack.sign_in("app", BACK)["access_token"]
+        bearer = {"authorization": f"Bearer {token}"}
+        opened = json.loads(stack.call("AccountFunction", route, json=body, headers=bearer)["body"])
+        at = urlsplit(opened["link_url"]).path
+        sent = stack.call("AuthorizeFunction", "GET /link/{ticket}", path=at)
+        onward = stack._consent(sent["headers"]["location"])["headers"]["location"]
+        landed = stack._consent(onward, account=account)["headers"]["location"]
+        back = {name: values[0] for name, values in parse_qs(urlsplit(landed).query).items()}
+        path, confirmation = f"/v1/identities/{back['identity_link']}/complete", {"confirmation": back["confirmation"]}
+        status = 409 if account.subject == "usr_bob" else 200
+        complete = "POST /v1/identities/{id}/complete"
+        stack.call("AccountFunction", complete, path=path, json=confirmation, headers=bearer, status=status)
+    listed = json.loads(stack.call("AccountFunction", "GET /v1/identities", headers=bearer)["body"])["identities"]
+    assert len(listed) == 2
+    path = f"/v1/identities/{listed[0]['id']}"
+    stack.call("AccountFunction", "DELETE /v1/identities/{id}", path=path, headers=bearer)
+
+
 def look_after_the_own_keys(stack: Stack) -> None:
     """A user makes a key, uses it, rotates and revokes it; a client's key rotates itself."""
     bearer = {"authorization": f"Bearer {stack.sign_in()['access_token']}"}
@@ -481,6 +504,7 @@ JOURNEYS: tuple[Callable[[Stack], None], ...] = (
     connect_for_a_named_user,
     connect_for_oneself,
     look_after_the_own_account,
+    link_and_unlink,
     look_after_the_own_keys,
     connect_for_somebody_known,
     come_back_with_another_account,

@@ -14,6 +14,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote_plus, urlencode, urlsplit
@@ -24,11 +25,12 @@ from hypothesis import strategies as st
 
 from grantkeeper import ids
 from grantkeeper.api_key_format import new_api_key
-from grantkeeper.model import ApiKey, AuthorizationCode, Avatar, Session
+from grantkeeper.model import ApiKey, AuthorizationCode, Avatar, Identity, Principal, Session
 from grantkeeper.oauth.pkce import code_challenge
 from grantkeeper.services.issue_tokens import RefreshToken
-from tests.doubles.connect_world import BACK, KEY_SERVICE, SERVICE, ConnectWorld
+from tests.doubles.connect_world import ALICE, BACK, KEY_SERVICE, SERVICE
 from tests.doubles.deployment import REDIRECT_URI, SECRET, VERIFIER, audit_event, deployment
+from tests.doubles.errand_world import ErrandWorld, link_identity
 from tests.doubles.provider import Account
 from tests.support.functions import CONTEXT, Function, http_event
 
@@ -76,8 +78,8 @@ class World:
     def __init__(self) -> None:
         self.renews = False  # whether the next token request is a refresh
         self.wiring = deployment()
-        self.steps = ConnectWorld(wiring=self.wiring)
-        self.steps.now = self.steps.provider.now = NOW
+        self.steps = ErrandWorld(wiring=self.wiring)
+        self.steps.now = self.steps.provider.now = self.steps.second.now = NOW
         self.steps.add_client(
             "app", scopes=("openid", "profile", "account:write", "connections:read", "connections:write")
         )
@@ -247,6 +249,30 @@ class World:
     def _v1_sessions__sid(self, _: str) -> dict[str, Any]:
         return {"headers": self.bearer, "path": {"sid": self._session(ids.new_id("fam"), "spa").sid}}
 
+    def _link__ticket(self, _: str) -> dict[str, Any]:
+        return {"path": {"ticket": self.steps.open_link(self.recently()).url.rpartition("/")[2]}}
+
+    def recently(self) -> Principal:
+        """Alice, signed in by this world's session."""
+        return replace(ALICE, sid="sid_fam_app")
+
+    def _v1_identities(self, route: str) -> dict[str, Any]:
+        if route.startswith("GET"):
+            return {"headers": self.bearer}
+        body = {"provider": "second", "redirect_uri": BACK, "state": "s"}
+        return {"json": body, "headers": JSON | self.bearer}
+
+    def _v1_identities__id(self, _: str) -> dict[str, Any]:
+        identity = Identity("https://second.example", ids.new_id("s"), "usr_alice", "second", NOW)
+        link_identity(self.wiring, identity, audit=audit_event("identity.linked"), now=NOW)
+        return {"headers": self.bearer, "path": {"id": identity.id}}
+
+    def _v1_identities__id__complete(self, _: str) -> dict[str, Any]:
+        onward = self.steps.prove(self.steps.open_link(self.recently()))
+        back = self.steps.link_at("second", onward, account=Account(ids.new_id("s")))
+        body = {"confirmation": back.confirmation}
+        return {"json": body, "headers": JSON | self.bearer, "path": {"id": back.id}}
+
     def _v1_connections__id(self, route: str) -> dict[str, Any]:
         connection = self.goes if route.startswith("DELETE") else self.stays
         return {"headers": self.key, "path": {"id": connection.id}}
@@ -353,7 +379,14 @@ def _check_location(location: str) -> None:
     """Only ever to the provider, to us, or to what is registered; the sender's text only inside the query."""
     if location:
         parts = urlsplit(location)
-        assert parts.netloc in ("idp.example", "id.example.com", "app.example.com", "app.example", "127.0.0.1:99999")
+        assert parts.netloc in (
+            "idp.example",
+            "second.example",
+            "id.example.com",
+            "app.example.com",
+            "app.example",
+            "127.0.0.1:99999",
+        )
         assert MARK not in parts.netloc + parts.fragment
 
 

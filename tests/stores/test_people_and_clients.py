@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from grantkeeper.errors import StoreUnavailable
+from tests.doubles.errand_world import link_identity
 from tests.stores.records import DAY, api_key, client, event, identity, race, user
 
 
@@ -60,8 +61,8 @@ def test_an_identity_is_linked_to_one_user_only(world: Any) -> None:
     world.users.provision(user("usr_1"), identity("usr_1"), audit=event())
     world.users.provision(user("usr_2"), identity("usr_2", subject="222"), audit=event())
     second = identity("usr_1", issuer="https://github.com", subject="7")
-    assert world.users.link(second, audit=event()) == second
-    assert world.users.link(identity("usr_1", subject="222"), audit=event()).sub == "usr_2"
+    assert link_identity(world, second, audit=event()) == second
+    assert link_identity(world, identity("usr_1", subject="222"), audit=event()).sub == "usr_2"
     assert world.users.identities("usr_1") == [identity("usr_1"), second]
 
 

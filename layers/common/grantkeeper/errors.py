@@ -217,6 +217,18 @@ class ConnectSessionExpired(GrantkeeperError):
     slug, title, status = "connect-session-expired", "Connect session expired", 410
 
 
+class ErrandExpired(GrantkeeperError):
+    """A link to prove an identity, or to ask for consent, is unknown, over or expired."""
+
+    slug, title, status = "link-expired", "Link expired", 410
+
+
+class NoSignIn(Conflict):
+    """The user has no identity that can sign in, so nobody can prove to be him."""
+
+    slug, title = "no-sign-in", "The user cannot sign in"
+
+
 class ConfirmationRefused(Forbidden):
     """Whoever confirms is not who the session is for. The session is over and its tokens are gone."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
 import secrets
 from base64 import b32encode, urlsafe_b64decode, urlsafe_b64encode
@@ -24,6 +25,11 @@ def new_secret() -> str:
 def digest(value: str) -> str:
     """Return the unpadded base64url SHA-256 of `value`: what we store in place of it."""
     return b64url(hashlib.sha256(value.encode()).digest())
+
+
+def pair_digest(first: str, second: str) -> str:
+    """One digest per pair; JSON keeps the two apart, whatever they contain."""
+    return digest(json.dumps([first, second]))
 
 
 def same(presented: str, expected: str) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from grantkeeper import ids
+
 Role = Literal["user", "auditor", "admin"]
 ConnectionStatus = Literal["pending", "active", "needs_reauth", "revoked"]
 GrantStatus = Literal["active", "needs_reauth", "revoked"]
@@ -24,6 +26,7 @@ Reason = Literal[
     "scopes_missing",
     "identity_changed",
 ]
+Purpose = Literal["signin", "connect", "prove", "link"]  # prove: who is it? link: which identity?
 AuthMethod = Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]
 
 ALL_SCOPES = (
@@ -82,6 +85,11 @@ class Identity:
     synced_at: int = 0  # 0: linked before this was kept
     changed_at: int = 0
     changed: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """What its user may call it; says neither issuer nor subject."""
+        return ids.pair_digest(self.issuer, self.subject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +208,7 @@ class AuthorizationRequest:
     """
 
     state_hash: str
-    purpose: Literal["signin", "connect"]
+    purpose: Purpose
     provider: str
     credentials_id: str  # client_id of the provider credentials used
     redirect_uri: str  # ours, at the provider
@@ -222,6 +230,8 @@ class AuthorizationRequest:
     prompt: str | None = None
     # purpose == "connect"
     connect_session_id: str | None = None
+    # purpose == "prove" (who is it?) or "link" (which identity?)
+    errand_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +301,51 @@ class ConnectSession:
 
 
 @dataclass(frozen=True, slots=True)
+class Errand:
+    """
+    What a client sends one user's browser to us for, 10 minutes: to link an identity, or to allow it a connection.
+
+    `id` is the hash of the ticket in its URL. Who follows the URL proves first that he is the user.
+    """
+
+    id: str
+    kind: Literal["link", "consent"]
+    client_id: str
+    sub: str
+    redirect_uri: str
+    created_at: int
+    expires_at: int
+    opened_by: str  # actor
+    state: str | None = None  # the client's own
+    # open → proven (who came back is the user) → done; or ended
+    status: Literal["open", "proven", "done", "ended"] = "open"
+    browser_hash: str | None = None  # of the browser in which it was proven
+    # kind == "link"
+    provider: str | None = None  # to be linked
+    proven_at: str | None = None  # the provider at which he proves first who he is
+    identity: Identity | None = None  # the proven one, not linked yet
+    confirmation_hash: str | None = None
+    # kind == "consent": one of the two, as the client sent it, unjudged
+    service: str | None = None
+    connection_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """That a user lets a client use a connection, with what he saw when he said so."""
+
+    sub: str
+    client_id: str
+    connection_id: str
+    created_at: int
+    service: str | None = None
+    provider: str | None = None
+    label: str | None = None
+    scopes: tuple[str, ...] = ()
+    withdrawn_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
     """A user's account at a service; holds no secret."""
 
@@ -319,6 +374,20 @@ class Connection:
     def missing_scopes(self) -> tuple[str, ...]:
         """Requested and not granted, in the order they were asked."""
         return tuple(s for s in self.requested_scopes if s not in self.scopes)
+
+
+def consent_of(connection: Connection, *, client_id: str, now: int) -> Consent:
+    """That its user lets a client use a connection as it is now."""
+    return Consent(
+        sub=connection.sub,
+        client_id=client_id,
+        connection_id=connection.id,
+        created_at=now,
+        service=connection.service,
+        provider=connection.provider,
+        label=connection.label,
+        scopes=connection.scopes,
+    )
 
 
 @dataclass(frozen=True, slots=True)

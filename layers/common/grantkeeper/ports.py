@@ -25,7 +25,9 @@ from grantkeeper.model import (
     Client,
     Connection,
     ConnectSession,
+    Consent,
     DueGrant,
+    Errand,
     Grant,
     Identity,
     Lease,
@@ -72,6 +74,18 @@ class Users(Protocol):
 
         Returns:
             False when the identity was unlinked, or the profile moved, meanwhile: nothing was stored.
+        """
+
+    def unlink(self, identity: Identity, *, kept: Identity, user: User | None, audit: AuditEvent) -> bool:
+        """
+        Remove an identity from its user.
+
+        Args:
+            kept: Another of his, by which he can still sign in; it must still be linked then.
+            user: The profile that follows without it, if it changes; at the version it was read at.
+
+        Returns:
+            False when one of them was unlinked, or the profile moved, meanwhile: nothing was changed.
         """
 
     def identities(self, sub: str) -> Sequence[Identity]:
@@ -181,6 +195,66 @@ class ConnectSessions(Protocol):
 
     def end(self, session_id: str, *, now: int, audit: AuditEvent) -> bool:
         """open|authorized → ended; False if it was over already."""
+
+
+class Errands(Protocol):
+    """What clients send a user's browser to us for, and where each one stands; what they bring about, with them."""
+
+    def put(self, errand: Errand, *, audit: AuditEvent) -> None: ...
+
+    def get(self, errand_id: str, *, now: int) -> Errand:
+        """
+        Consistent.
+
+        Raises:
+            ErrandExpired: Unknown or past `expires_at`.
+        """
+
+    def prove(self, errand: Errand, *, now: int, audit: AuditEvent) -> None:
+        """
+        open → proven, with the errand's browser, identity and confirmation hash.
+
+        Raises:
+            ErrandExpired: It is not open any more.
+        """
+
+    def end(self, errand_id: str, *, audit: AuditEvent) -> bool:
+        """open|proven → ended; False if it was over already, done included."""
+
+    def link(
+        self, errand: Errand, identity: Identity, *, user: User | None, now: int, audit: AuditEvent
+    ) -> Identity | None:
+        """
+        proven → done, and the identity is its user's, in one transaction.
+
+        Args:
+            user: The profile that follows with it, if it changes; at the version it was read at.
+
+        Returns:
+            The identity that exists afterwards: ours, or whoever's it is already; None when the user was changed
+            meanwhile. Of these the first alone changed anything.
+
+        Raises:
+            ErrandExpired: It is not proven any more.
+        """
+
+    def allow(self, errand: Errand, consent: Consent, *, now: int, audit: AuditEvent) -> None:
+        """
+        proven → done, and the consent counts, in one transaction.
+
+        Raises:
+            ErrandExpired: It is not proven any more.
+        """
+
+
+class Consents(Protocol):
+    """What users let clients use (table Grants); `Connections.has_consent` is what the token call asks."""
+
+    def list(self, sub: str) -> Sequence[Consent]:
+        """All of a user's, the withdrawn ones too, newest first; consistent."""
+
+    def withdraw(self, sub: str, client_id: str, connection_id: str, *, now: int, audit: AuditEvent) -> bool:
+        """End a consent and keep that it was; False when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,8 +384,12 @@ class Connections(Protocol):
             write_ids: Only the sets of these writes; what came later stays, and stays due. None: all.
         """
 
-    def sharing(self, credentials_id: str, account_id: str) -> Sequence[str]:
-        """Ids of the live connections under the same credentials and provider account: the radius of a revocation."""
+    def sharing(self, credentials_id: str, account_id: str, *, now: int) -> Sequence[str]:
+        """
+        Ids of the connections under the same credentials and provider account: the radius of a revocation.
+
+        The live ones, and those that wait for their confirmation, until nobody confirms them any more by any clock.
+        """
 
     def update_profile(
         self, connection_id: str, profile: Profile, *, now: int, audit: AuditEvent, avatar: Avatar | None = None

@@ -111,6 +111,18 @@ class Wiring:
         return DynamoConnectSessions(self.aws.dynamodb, self._requests, self._audit)
 
     @cached_property
+    def errands(self) -> ports.Errands:
+        from grantkeeper.stores.errands import DynamoErrands
+
+        return DynamoErrands(self.aws.dynamodb, self._requests, self._grants, self._audit)
+
+    @cached_property
+    def consents(self) -> ports.Consents:
+        from grantkeeper.stores.consents import DynamoConsents
+
+        return DynamoConsents(self.aws.dynamodb, self._grants, self._audit)
+
+    @cached_property
     def sessions(self) -> ports.Sessions:
         from grantkeeper.stores.sessions import DynamoSessions
 

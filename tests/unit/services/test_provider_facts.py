@@ -10,6 +10,7 @@ from grantkeeper.model import Identity, Profile
 from grantkeeper.services.provider_facts import first_identity, following, source, sync_at_sign_in, told_again
 from tests.doubles.aws import memory_wiring
 from tests.doubles.deployment import ALICE, audit_event, trail
+from tests.doubles.errand_world import link_identity
 from tests.doubles.provider import NOON
 
 GOOGLE = first_identity(
@@ -27,7 +28,7 @@ OWN_ID = Identity("client:app", "42", ALICE.sub, "client:app", NOON - 5)
 def wiring():
     wiring = memory_wiring()
     wiring.users.provision(following(ALICE, [GOOGLE, GITHUB]), GOOGLE, audit=audit_event("user.provisioned"))
-    wiring.users.link(GITHUB, audit=audit_event("identity.linked"))
+    link_identity(wiring, GITHUB, audit=audit_event("identity.linked"))
     return wiring
 
 

@@ -115,3 +115,14 @@ def _by(actor: str, sub: str) -> Literal["you", "your_key", "another_user", "cli
             return "client"
         case _:
             return "system"
+
+
+def identity_view(identity: Identity) -> schemas.Identity:
+    """One of a user's identities: never its subject, which is the provider's name for him."""
+    return {
+        "id": identity.id,
+        "provider": identity.provider,
+        "issuer": identity.issuer,
+        "email": identity.email,
+        "linked_at": identity.linked_at,
+    }

@@ -296,6 +296,51 @@ class EndedSessions(TypedDict):
     left: int
 
 
+# Identities and consents
+
+
+class Identity(TypedDict):
+    """Whom a user can sign in as; or, under an issuer `client:<client id>`, that a client has its own id for him."""
+
+    id: Id
+    provider: str
+    issuer: str
+    email: Annotated[str | None, Field(description="As the provider says, for reading: it names and proves nobody")]
+    linked_at: Time
+
+
+class IdentityList(TypedDict):
+    """All of the user's, oldest first."""
+
+    identities: list[Identity]
+
+
+class IdentityLinkRequest(TypedDict):
+    """At which provider the user wants to prove another identity."""
+
+    provider: Annotated[str, Field(min_length=1, examples=["google"])]
+    redirect_uri: Annotated[str, Field(min_length=1, description="Registered for the client, exactly")]
+    state: NotRequired[Annotated[str | None, Field(max_length=1024, description="Comes back in the redirect")]]
+
+
+class IdentityLink(TypedDict):
+    """
+    Open `link_url` in the user's browser within ten minutes.
+
+    It comes back to `redirect_uri` with `identity_link`, `confirmation` (or `error`) and `state`.
+    """
+
+    id: Id
+    link_url: Url
+    expires_at: Time
+
+
+class LinkConfirmation(TypedDict):
+    """What the redirect brought."""
+
+    confirmation: Annotated[str, Field(min_length=1)]
+
+
 KeyDays = Annotated[int, Field(ge=1, le=365, description="90 unless said")]
 
 

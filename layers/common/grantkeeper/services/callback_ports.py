@@ -16,7 +16,9 @@ from grantkeeper.ports import (
     Connections,
     ConnectSessions,
     Credentials,
+    Errands,
     ProviderHttp,
+    Providers,
     Sealer,
     Users,
     WorkQueue,
@@ -50,6 +52,10 @@ class CallbackPorts(Protocol):
     def audit(self) -> AuditTrail: ...
     @property
     def connect_sessions(self) -> ConnectSessions: ...
+    @property
+    def errands(self) -> Errands: ...
+    @property
+    def provider_items(self) -> Providers: ...
     @property
     def connections(self) -> Connections: ...
     @property

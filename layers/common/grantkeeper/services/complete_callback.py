@@ -19,7 +19,9 @@ from grantkeeper import ids
 from grantkeeper.errors import (
     AuthorizationRequestExpired,
     BrowserMismatch,
+    ConfirmationRefused,
     ConnectSessionExpired,
+    ErrandExpired,
     GrantkeeperError,
     OAuthError,
     ProviderDeclined,
@@ -73,7 +75,8 @@ def complete_callback(
         AuthorizationRequestExpired: `state` is missing, malformed, unknown, expired, or redeemed already.
         ProviderMismatch: The trip went to another provider (RFC 9700 section 4.4).
         BrowserMismatch: Another browser came back, or none that can be told. Nothing was consumed.
-        BadRequest, ConnectSessionExpired: There is no trusted place left to go back to.
+        BadRequest, ConnectSessionExpired, ErrandExpired: There is no trusted place left to go back to.
+        ConfirmationRefused: Somebody else followed a link that was made for one user.
         StoreUnavailable: The trip could not be read or redeemed: the same URL may be tried again.
     """
     state = _state(parameters)
@@ -92,7 +95,7 @@ def complete_callback(
             return begin_trip(trip, ports=ports, now=now)
         tokens = redeem_trip(code, trip, state=state, ports=ports, now=now)
         location = _finish(trip, tokens, issuer=issuer, ports=ports, now=now, request_id=request_id, spare=spare)
-    except ConnectSessionExpired:
+    except (ConnectSessionExpired, ErrandExpired, ConfirmationRefused):
         raise
     except GrantkeeperError as error:
         if isinstance(error, ProviderMisconfigured):
@@ -132,6 +135,10 @@ def _judge(
             from grantkeeper.services.complete_connect import open_session_of  # noqa: PLC0415 - connect only
 
             open_session_of(trip, connect_sessions=ports.connect_sessions, clients=ports.clients, now=now)
+        elif trip.purpose != "signin":
+            from grantkeeper.services.complete_errand import open_errand_of  # noqa: PLC0415 - errands only
+
+            open_errand_of(trip, ports=ports, now=now)
     except GrantkeeperError as error:
         if error.status == 503:  # our own trouble: the trip is not spent on it
             raise
@@ -164,6 +171,12 @@ def _finish(
             now=now,
             request_id=request_id,
             spare=spare,
+        )
+    if trip.purpose != "connect":
+        from grantkeeper.services.complete_errand import complete_errand  # noqa: PLC0415 - errands only
+
+        return complete_errand(
+            request=trip, tokens=tokens, provider=provider, ports=ports, issuer=issuer, now=now, request_id=request_id
         )
     from grantkeeper.services.complete_connect import complete_connect  # noqa: PLC0415 - a sign-in does without
 
@@ -208,6 +221,10 @@ def _failed(
             now=now,
             request_id=request_id,
         )
+    if trip.purpose != "signin":
+        from grantkeeper.services.complete_errand import errand_failed  # noqa: PLC0415 - errands only
+
+        return errand_failed(request=trip, error=code, ports=ports, now=now, request_id=request_id)
     _, redirect_uri = require_client(trip, ports.clients)
     ports.audit.record(
         AuditEvent(

@@ -20,6 +20,8 @@ from grantkeeper.ports import Counters, EventBus
 ANNOUNCED: Mapping[str, str] = {
     "user.provisioned": "User Provisioned",
     "user.signed_in": "User Signed In",
+    "identity.linked": "Identity Linked",
+    "identity.unlinked": "Identity Unlinked",
     "session.reuse_detected": "Refresh Token Reuse Detected",
     "connection.activated": "Connection Activated",
     "connection.needs_reauth": "Connection Needs Reauthorization",

@@ -11,8 +11,8 @@ from grantkeeper.providers.catalog import Catalog
 from grantkeeper.providers.record import Provider
 
 
-def signin_providers(client: Client, *, catalog: Catalog, provider_items: Providers) -> Sequence[Provider]:
-    """The providers a user may choose from, by name."""
+def signin_providers(client: Client | None, *, catalog: Catalog, provider_items: Providers) -> Sequence[Provider]:
+    """The providers a user may choose from, by name; without a client, to prove to us who he is."""
     disabled, registrations = provider_items.disabled(), provider_items.registrations()
     return sorted(
         (
@@ -25,12 +25,13 @@ def signin_providers(client: Client, *, catalog: Catalog, provider_items: Provid
 
 
 def require_signin_provider(
-    provider_id: str, *, client: Client, catalog: Catalog, provider_items: Providers
+    provider_id: str, *, client: Client | None, catalog: Catalog, provider_items: Providers
 ) -> tuple[Provider, str]:
     """
     One provider that may sign users in at this client, and the `client_id` of our registration there.
 
-    No secret is read: the function that sends browsers away may see none.
+    No secret is read: the function that sends browsers away may see none. Without a client it is any that a user may
+    prove to us by who he is.
 
     Raises:
         UnknownProvider: No such provider, one that signs nobody in, or one the client may not use.
@@ -58,5 +59,7 @@ def active_client_id(provider: Provider, *, provider_items: Providers) -> str:
     raise ProviderNotConfigured("This provider is not configured here.", provider=provider.id)
 
 
-def _allowed(provider: Provider, client: Client) -> bool:
+def _allowed(provider: Provider, client: Client | None) -> bool:
+    if client is None:
+        return bool(provider.signin_scopes)
     return bool(provider.signin_scopes) and ("*" in client.providers or provider.id in client.providers)

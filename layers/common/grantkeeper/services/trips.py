@@ -12,11 +12,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from grantkeeper import ids, sealing
 from grantkeeper.errors import AuthorizationRequestExpired, GrantUnreadable
-from grantkeeper.model import AuthorizationRequest
+from grantkeeper.model import AuthorizationRequest, Purpose
 from grantkeeper.oauth.authorization import authorization_url
 from grantkeeper.oauth.endpoints import resolve_variables
 from grantkeeper.providers.record import Pairs, Provider
@@ -55,7 +55,7 @@ def new_trip(
     credentials_id: str,
     browser_hash: str,
     scopes: tuple[str, ...],
-    purpose: Literal["signin", "connect"],
+    purpose: Purpose,
     issuer: str,
     now: int,
     extra: Mapping[str, str] = _NONE,
@@ -91,7 +91,7 @@ def new_trip(
         redirect_uri=redirect_uri,
         state=state,
         scopes=scopes,
-        purpose=purpose,
+        purpose="connect" if purpose == "connect" else "signin",
         code_verifier=secrets.code_verifier,
         nonce=secrets.nonce,
         extra=extra,

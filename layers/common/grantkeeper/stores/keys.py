@@ -33,8 +33,8 @@ def user_identity(sub: str, issuer: str, subject: str) -> Key:
 
 
 def identity_hash(issuer: str, subject: str) -> str:
-    """One hash per (issuer, subject); JSON keeps the two apart, whatever they contain."""
-    return ids.digest(json.dumps([issuer, subject]))
+    """One hash per (issuer, subject)."""
+    return ids.pair_digest(issuer, subject)
 
 
 def user_avatar(sub: str) -> Key:
@@ -50,6 +50,11 @@ def account_entry(sub: str, service: str, account_id: str) -> Key:
 def consent(sub: str, client_id: str, connection_id: str) -> Key:
     """What a user allowed a client."""
     return f"USER#{sub}", f"CONSENT#{client_id}#{connection_id}"
+
+
+def withdrawn_consent(sub: str, client_id: str, connection_id: str, at: int) -> Key:
+    """What a user allowed a client until then."""
+    return f"USER#{sub}", f"WITHDRAWN#{client_id}#{connection_id}#{at}"
 
 
 def connection(connection_id: str) -> Key:
@@ -153,6 +158,11 @@ def connect_session(session_id: str) -> Key:
 def ticket(ticket_hash: str) -> Key:
     """From the ticket in a connect URL to its session."""
     return f"TICKET#{ticket_hash}", "TICKET"
+
+
+def errand(errand_id: str) -> Key:
+    """What a client sends one user's browser to us for."""
+    return f"ERRAND#{errand_id}", "ERRAND"
 
 
 def session(family: str) -> Key:

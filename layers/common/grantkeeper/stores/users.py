@@ -8,8 +8,8 @@ from grantkeeper.errors import StoreUnavailable
 from grantkeeper.model import AuditEvent, Identity, User
 from grantkeeper.stores import keys
 from grantkeeper.stores.audit_item import audit_writes
-from grantkeeper.stores.items import Item, from_item, to_item
-from grantkeeper.stores.listing import listing
+from grantkeeper.stores.identity_item import link_writes, replacing_user, user_item
+from grantkeeper.stores.items import from_item, to_item
 from grantkeeper.stores.one_time import NEW
 from grantkeeper.stores.retrying import ConditionFailed, TransactionFailed
 from grantkeeper.stores.table import Table, is_own, key_item, new_write_id
@@ -44,9 +44,9 @@ class DynamoUsers:
         The identity's item is the uniqueness: of two first sign-ins that race one creates the user, and the other is
         handed the identity that won.
         """
-        own = self._table.to_put(_user_item(user, new_write_id()), condition=NEW)
+        own = self._table.to_put(user_item(user, new_write_id()), condition=NEW)
         try:
-            self._table.transact([*self._link_writes(identity), own, *audit_writes(self._audit, audit)])
+            self._table.transact([*link_writes(self._table, identity), own, *audit_writes(self._audit, audit)])
         except TransactionFailed as failure:
             winner = failure.item(0)
             if winner is None:
@@ -54,32 +54,33 @@ class DynamoUsers:
             return from_item(Identity, winner)
         return identity
 
-    def link(self, identity: Identity, *, audit: AuditEvent) -> Identity:
+    def unlink(self, identity: Identity, *, kept: Identity, user: User | None, audit: AuditEvent) -> bool:
         """
-        Add an identity to its existing user.
+        Remove an identity, while another one that its user can sign in with is still linked.
 
-        Returns:
-            The identity that exists afterwards: ours, or the one that belongs to somebody else already.
+        Of two that race for the last two one is refused: each stands on the other's.
         """
-        alive = {
-            "ConditionCheck": {
-                "Key": key_item(keys.user(identity.sub)),
-                **self._table.request(condition="attribute_exists(#pk)", values=None),
-            }
-        }
+        by_issuer = keys.identity(identity.issuer, identity.subject)
+        entry = keys.user_identity(identity.sub, identity.issuer, identity.subject)
+        other = keys.user_identity(kept.sub, kept.issuer, kept.subject)
+        linked = self._table.request(condition="attribute_exists(#pk)", values=None)
+        writes = [
+            self._table.to_delete(by_issuer, condition="#sub = :sub", values={":sub": identity.sub}),
+            self._table.to_delete(entry, condition="attribute_exists(#pk)"),
+            {"ConditionCheck": {"Key": key_item(other), **linked}},
+        ]
+        if user is not None:
+            writes.append(replacing_user(self._table, user, new_write_id()))
         try:
-            self._table.transact([*self._link_writes(identity), alive, *audit_writes(self._audit, audit)])
-        except TransactionFailed as failure:
-            winner = failure.item(0)
-            if winner is None:
-                raise StoreUnavailable("The user is gone.") from None
-            return from_item(Identity, winner)
-        return identity
+            self._table.transact([*writes, *audit_writes(self._audit, audit)])
+        except TransactionFailed:
+            return False
+        return True
 
     def update(self, user: User, *, expected_version: int, audit: AuditEvent) -> bool:
         """Replace the profile if its version is still the expected one; it is stored as the version after."""
         write_id = new_write_id()
-        put = self._replacing(user, write_id, expected_version=expected_version)
+        put = replacing_user(self._table, user, write_id, expected_version=expected_version)
         try:
             self._table.transact([put, *audit_writes(self._audit, audit)])
         except TransactionFailed as failure:
@@ -102,7 +103,7 @@ class DynamoUsers:
             return True
         writes, write_id = [self._table.to_put(key_item(key) | to_item(identity), condition=linked)], new_write_id()
         if user is not None:
-            writes.append(self._replacing(user, write_id, expected_version=user.version))
+            writes.append(replacing_user(self._table, user, write_id))
         if audit is not None:
             writes += audit_writes(self._audit, audit)
         try:
@@ -115,21 +116,3 @@ class DynamoUsers:
         """All identities of a user, oldest first; consistent."""
         items = self._table.query(f"USER#{sub}", prefix="IDENTITY#")
         return sorted((from_item(Identity, item) for item in items), key=lambda i: (i.linked_at, i.issuer, i.subject))
-
-    def _replacing(self, user: User, write_id: str, *, expected_version: int) -> Item:
-        item = _user_item(user, write_id) | {"version": {"N": str(expected_version + 1)}}
-        return self._table.to_put(item, condition="#version = :expected", values={":expected": expected_version})
-
-    def _link_writes(self, identity: Identity) -> list[Item]:
-        body = to_item(identity)
-        return [
-            self._table.to_put(key_item(keys.identity(identity.issuer, identity.subject)) | body, condition=NEW),
-            self._table.to_put(
-                key_item(keys.user_identity(identity.sub, identity.issuer, identity.subject)) | body, condition=NEW
-            ),
-        ]
-
-
-def _user_item(user: User, write_id: str) -> Item:
-    order = listing("USER", f"{(user.email or '').lower()}#{user.sub}")
-    return key_item(keys.user(user.sub)) | to_item(user) | order | {"write_id": {"S": write_id}}
