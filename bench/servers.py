@@ -6,7 +6,7 @@ The other side of a bench, in processes of its own: a provider with a fixed dela
         table_url = running.dynamodb_stand_in()     # or running.dynamodb_local()
 
 The stand-in is the tests' in-memory table behind DynamoDB's wire format: what the client does with it (serialise,
-sign, send, parse) is real, its own work is a third of DynamoDB Local's.
+sign, send, parse) is real.
 """
 
 from __future__ import annotations

@@ -56,6 +56,7 @@ class Sample:
     count: int
     walls: list[float] = field(default_factory=list)
     cpus: list[float] = field(default_factory=list)
+    others: list[float] = field(default_factory=list)  # of the servers' processors
 
     @property
     def rate(self) -> float:
@@ -68,12 +69,13 @@ class Sample:
         return median(self.cpus) / self.count * 1000
 
     @contextlib.contextmanager
-    def measured(self) -> Iterator[None]:
-        """Add what the block takes."""
-        wall, cpu = time.monotonic(), time.process_time()
+    def measured(self, servers_cpu: Callable[[], float]) -> Iterator[None]:
+        """Add what the block takes; `servers_cpu` tells what the servers have used so far."""
+        wall, cpu, other = time.monotonic(), time.process_time(), servers_cpu()
         yield
         self.walls.append(time.monotonic() - wall)
         self.cpus.append(time.process_time() - cpu)
+        self.others.append(servers_cpu() - other)
 
 
 @dataclass
@@ -93,18 +95,18 @@ def rate(report: Report, *, rounds: int) -> None:
         world = BenchWorld(running.dynamodb_stand_in(), provider_url=provider_url)
         subjects = [*_workers(world), *_yardsticks(world, provider_url)]
         with contextlib.redirect_stdout(world.sink):
-            _run(subjects, rounds=rounds)
+            _run(subjects, rounds=rounds, servers_cpu=running.cpu_seconds)
     _tell(report, subjects)
 
 
-def _run(subjects: list[Subject], *, rounds: int) -> None:
+def _run(subjects: list[Subject], *, rounds: int, servers_cpu: Callable[[], float]) -> None:
     for number in range(rounds + 1):  # the first warms connections, keys and caches, and does not count
         for subject in random.sample(subjects, len(subjects)):
             go = subject.prepare()
             if number == 0:
                 go()
                 continue
-            with subject.sample.measured():
+            with subject.sample.measured(servers_cpu):
                 go()
         print(f"\rround {number}/{rounds}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
@@ -199,11 +201,12 @@ def _tell(report: Report, subjects: list[Subject]) -> None:
                 sample.cpu_ms,
                 sample.cpu_ms / get,
                 f"± {spread(sample.cpus):.0%}",
+                sum(sample.others) / len(sample.others) / sample.count * 1000,
             )
         )
     report.table(
         f"Rate: a provider that takes {LATENCY * 1000:.0f} ms, one process",
-        ("what", "at once", "per s", "ideal", "of it", "CPU ms each", "× GetItem", "noise"),
+        ("what", "at once", "per s", "ideal", "of it", "CPU ms each", "× GetItem", "noise", "servers' ms"),
         rows,
         note=f"ideal = min(at once / latency, 1 / CPU); a refresh alone takes {latency * 1000:.0f} ms, with stores. "
         "DynamoDB is a stand-in with the real client; nothing is subtracted.",
