@@ -30,6 +30,7 @@ class Tables:
         self.sessions: dict[str, ConnectSession] = {}
         self.accounts: dict[tuple[str, str, str], str] = {}
         self.shared: dict[tuple[str, str], dict[str, None]] = {}
+        self.expected: dict[tuple[str, str], dict[str, int]] = {}  # unconfirmed, and until when they count
         self.consents: dict[tuple[str, str, str], None] = {}
         self.audit: dict[str, AuditEvent] = {}
         self.grants = MemoryGrants(self)
@@ -48,6 +49,7 @@ class Tables:
         """Unconfirmed tokens as the callback leaves them."""
         self.sessions[session.id] = session
         self.pendings[(pending.connection.id, pending.session_id)] = pending
+        self.expected.setdefault(account_of(pending.connection), {})[pending.connection.id] = pending.over_at
 
     def add_lease(self, lease: Lease) -> None:
         """A lease somebody left behind."""
@@ -201,6 +203,11 @@ class MemoryGrants:
             self._t.metas[meta.id] = replace(meta, status="active", reason=None, updated_at=saved.refreshed_at)
 
 
+def account_of(connection: Connection) -> tuple[str, str]:
+    """What the radius of a revocation goes by."""
+    return connection.credentials_id, connection.account_id
+
+
 class MemoryConnections:
     """`ports.Connections`, as far as the simulated services go."""
 
@@ -210,8 +217,10 @@ class MemoryConnections:
     def get(self, connection_id: str) -> Connection | None:
         return self._t.metas.get(connection_id)
 
-    def sharing(self, credentials_id: str, account_id: str) -> Sequence[str]:
-        return sorted(self._t.shared.get((credentials_id, account_id), {}))
+    def sharing(self, credentials_id: str, account_id: str, *, now: int) -> Sequence[str]:
+        expected = self._t.expected.get((credentials_id, account_id), {})
+        live = self._t.shared.get((credentials_id, account_id), {})
+        return sorted({*live, *(cid for cid, until in expected.items() if until > now)})
 
     def has_consent(self, sub: str, client_id: str, connection_id: str) -> bool:
         return (sub, client_id, connection_id) in self._t.consents
@@ -228,12 +237,22 @@ class MemoryConnections:
         if pending is None:
             return False
         self._t.pendings[(connection_id, session_id)] = replace(pending, expires_at=now - CONFIRM_SLACK)
+        expected = self._t.expected.get(account_of(pending.connection), {})
+        if expected.get(connection_id, 0) > now:
+            expected[connection_id] = now
         return True
 
     def discard(self, connection_id: str, session_id: str, *, audit: AuditEvent) -> Pending | None:
         pending = self._t.pendings.pop((connection_id, session_id), None)
         if pending is not None:
             self._t.audit[audit.id] = audit
+            account = account_of(pending.connection)
+            expected = self._t.expected.get(account, {})
+            if (
+                connection_id not in self._t.shared.get(account, {})
+                and expected.get(connection_id, 0) <= pending.over_at
+            ):
+                expected.pop(connection_id, None)
         return pending
 
     def confirm(self, pending: Pending, *, consent_client_id: str, now: int, audit: AuditEvent) -> Connection:
@@ -277,7 +296,8 @@ class MemoryConnections:
                 write_id=f"{grant.write_id}c",
             )
         t.consents[(active.sub, consent_client_id, cid)] = None
-        t.shared.setdefault((active.credentials_id, active.account_id), {})[cid] = None
+        t.shared.setdefault(account_of(active), {})[cid] = None
+        t.expected.get(account_of(active), {}).pop(cid, None)
         t.audit[audit.id] = audit
         return active
 
@@ -293,7 +313,8 @@ class MemoryConnections:
                 t.rows[key] = replace(row, status="revoked", reason="revoked_by_user", due_at=now + FOLLOW_UP)
         if t.accounts.get((meta.sub, meta.service, meta.account_id)) == connection_id:
             del t.accounts[(meta.sub, meta.service, meta.account_id)]
-        t.shared.get((meta.credentials_id, meta.account_id), {}).pop(connection_id, None)
+        t.shared.get(account_of(meta), {}).pop(connection_id, None)
+        t.expected.get(account_of(meta), {}).pop(connection_id, None)
         t.audit[audit.id] = audit
         return revoked
 

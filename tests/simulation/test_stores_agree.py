@@ -99,7 +99,7 @@ def _odd_call(tables: Any, rng: Random, at: int) -> None:
         "release": lambda: grants.release_lease(rng.choice((held, lease))),
         "due": lambda: grants.due(0, before=now + rng.choice((0, 5000)), limit=9),
         "names": lambda: grants.names("con_a"),
-        "sharing": lambda: connections.sharing("our-client", "alice"),
+        "sharing": lambda: connections.sharing("our-client", "alice", now=now + rng.choice((0, 700))),
         "profile": lambda: connections.update_profile("con_a", Profile("alice", name=f"{at}"), now=now, audit=audit),
         "scopes": lambda: connections.update_scopes("con_a", ("a", "b"), now=now, audit=audit),
         "touch": lambda: connections.touch("con_a", day=rng.choice(("2027-01-15", "2027-01-16"))),

@@ -9,6 +9,7 @@ import pytest
 
 from grantkeeper.errors import Conflict, ConnectSessionExpired, StoreUnavailable, TokenTooLarge
 from grantkeeper.model import Profile
+from grantkeeper.stores import keys
 from tests.stores.records import (
     DAY,
     NOON,
@@ -41,10 +42,55 @@ def test_unconfirmed_tokens_are_a_connection_to_nobody(world: Any) -> None:
     assert world.connections.get("con_1") is None
     assert world.connections.list_for_user("usr_1") == []
     assert world.grants.get("con_1", "bot") is None
-    assert world.connections.sharing("registration-1", "account-1") == []
     assert not world.connections.has_consent("usr_1", "cli_1", "con_1")
     session = world.connect_sessions.get("cs_1", now=LATER)
     assert (session.status, session.confirmation_hash) == ("authorized", "confirmation-hash")
+
+
+def test_unconfirmed_tokens_count_among_those_who_share_the_account_until_their_time_is_over(world: Any) -> None:
+    """By the clock of whoever asks; then they are discarded, and leave no entry behind."""
+    pending = authorized(world)
+    assert sharing(world, now=LATER) == ["con_1"]
+    assert sharing(world, now=pending.over_at - 1) == ["con_1"]
+    assert sharing(world, now=pending.over_at) == []
+
+    world.connections.discard("con_1", "cs_1", audit=event("connection.discarded"))
+
+    assert world.connections._table.query(keys.shared_account_partition("registration-1", "account-1")) == []
+
+
+def test_tokens_thrown_away_count_no_more_among_those_who_share_the_account(world: Any) -> None:
+    """From that moment: whoever revokes meanwhile spares nobody for their sake."""
+    authorized(world)
+    world.connections.abandon("con_1", "cs_1", now=LATER)
+    assert sharing(world, now=LATER) == []
+
+
+def test_a_confirmed_connection_counts_whatever_becomes_of_unconfirmed_tokens_for_it(world: Any) -> None:
+    """A re-connect of it that is thrown away, discarded or past its time takes nothing from it."""
+    confirm(world, authorized(world))
+    again = authorized(world, session_id="cs_2", replaces=True)
+    assert sharing(world, now=again.over_at) == ["con_1"]
+    world.connections.abandon("con_1", "cs_2", now=LATER)
+    assert sharing(world, now=LATER + 1) == ["con_1"]
+    world.connections.discard("con_1", "cs_2", audit=event("connection.discarded"))
+    assert sharing(world, now=again.over_at) == ["con_1"]
+
+
+def test_the_radius_never_misses_a_connection_while_it_is_confirmed(world: Any) -> None:
+    """Whoever looks at any moment of it sees the account's other user: unconfirmed, or confirmed."""
+    pending = authorized(world)
+    seen: list[Any] = []
+    confirming = race(
+        4,
+        lambda at: confirm(world, pending) if at == 0 else seen.append([sharing(world, now=LATER) for _ in range(10)]),
+    )
+    assert confirming[0].status == "active"
+    assert seen == [[["con_1"]] * 10] * 3
+
+
+def sharing(world: Any, *, now: int) -> Any:
+    return world.connections.sharing("registration-1", "account-1", now=now)
 
 
 def test_only_an_open_session_can_be_authorized(world: Any) -> None:
@@ -119,7 +165,7 @@ def test_confirming_moves_the_sealed_bytes_and_writes_every_entry(world: Any) ->
     assert world.connections.get("con_1") == active
     assert world.connections.list_for_user("usr_1") == [active]
     assert world.connections.find_account("usr_1", "gmail", "account-1") == "con_1"
-    assert world.connections.sharing("registration-1", "account-1") == ["con_1"]
+    assert world.connections.sharing("registration-1", "account-1", now=LATER) == ["con_1"]
     assert world.connections.has_consent("usr_1", "cli_9", "con_1")
     assert world.connections.consented("usr_1", "cli_9") == {"con_1"}
     assert world.grants.names("con_1") == ["bot", "user"]
@@ -208,8 +254,8 @@ def test_a_reconnect_keeps_the_connection_and_counts_on(world: Any) -> None:
     moved = world.grants.get("con_1")
     assert (moved.generation, moved.sealed) == (2, b"cs_2 main")
     assert world.grants.take_lease(lease(generation=2, write_id="w_new")) is None
-    assert world.connections.sharing("registration-1", "account-1") == []
-    assert world.connections.sharing("registration-2", "account-1") == ["con_1"]
+    assert world.connections.sharing("registration-1", "account-1", now=LATER) == []
+    assert world.connections.sharing("registration-2", "account-1", now=LATER) == ["con_1"]
 
 
 def test_a_reconnect_brings_a_dead_connection_back(world: Any) -> None:
@@ -307,9 +353,9 @@ def test_who_shares_a_providers_account_is_known_across_users(world: Any) -> Non
     connected(world, "con_2", connection={"sub": "usr_2"})
     connected(world, "con_3", connection={"sub": "usr_3", "account_id": "account-3"})
     connected(world, "con_4", connection={"sub": "usr_4", "credentials_id": "registration-4"})
-    assert sorted(world.connections.sharing("registration-1", "account-1")) == ["con_1", "con_2"]
+    assert sorted(world.connections.sharing("registration-1", "account-1", now=LATER)) == ["con_1", "con_2"]
     world.connections.disconnect("con_1", now=LATER, audit=event())
-    assert world.connections.sharing("registration-1", "account-1") == ["con_2"]
+    assert world.connections.sharing("registration-1", "account-1", now=LATER) == ["con_2"]
 
 
 # --- revoked ---

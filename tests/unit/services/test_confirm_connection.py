@@ -49,6 +49,23 @@ def test_racing_confirmations_activate_once(world):
     assert world.actions().count("connection.activated") == 1
 
 
+def test_a_confirmation_that_comes_between_another_s_reads_is_told_the_same(world):
+    """The session was read before it was confirmed, its tokens are looked for afterwards."""
+    back = world.come_back(world.follow(world.open()))
+    faults, first = world.wiring.aws.dynamodb.faults, []
+
+    def interrupt(operation, request):
+        if operation == "get_item" and request["Key"]["sk"]["S"].startswith("PENDING#") and not first:
+            first.append(None)
+            first.append(world.confirm(back))
+
+    faults.yield_point = interrupt
+    second = world.confirm(back)
+
+    assert second == first[1]
+    assert second.status == "active"
+
+
 def test_after_a_refusal_the_right_user_comes_too_late(world):
     """A mismatch ends the session for good."""
     back = world.come_back(world.follow(world.open()))

@@ -96,7 +96,9 @@ def confirm_connection(
     if session.status == "confirmed":
         return _confirmed(connection_id, connections)
     pending = connections.pending(connection_id, session.id, now=now) if session.status == "authorized" else None
-    if pending is None:
+    if pending is None:  # over, or confirmed by another request since the session was read
+        if connect_sessions.get(session.id, now=now).status == "confirmed":
+            return _confirmed(connection_id, connections)
         raise ConnectSessionExpired("The connect session is over.")
     try:
         return connections.confirm(pending, consent_client_id=session.client_id, now=now, audit=event)

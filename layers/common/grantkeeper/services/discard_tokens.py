@@ -55,7 +55,8 @@ def _revoke(pending: Pending, *, ports: RefreshPorts, run: Run) -> str:
         provider = ports.catalog.get(connection.provider)
     except UnknownProvider:
         return "not_supported"
-    if reaches_others(provider, ports.connections.sharing(connection.credentials_id, connection.account_id)):
+    sharing = ports.connections.sharing(connection.credentials_id, connection.account_id, now=run.clock())
+    if reaches_others(provider, (each for each in sharing if pending.replaces or each != connection.id)):
         return "shared_grant_kept"
     told = {_tell(grant, ports=ports, run=run) for grant in pending.grants}
     return next((each for each in ("not_supported", "revoked", "gone") if each in told), "gone")

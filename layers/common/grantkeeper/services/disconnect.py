@@ -112,7 +112,7 @@ def revoke_upstream_later(
     generation = max(grant.generation for grant in kept)
     with contextlib.suppress(StoreUnavailable):
         work_queue.send([Work("revoke", provider.id, ((connection.id, generation),), request_id=request_id)])
-    shared = reaches_others(provider, others_sharing(connection, connections=connections))
+    shared = reaches_others(provider, others_sharing(connection, connections=connections, now=now))
     return Disconnected(connection, "shared_grant_kept" if shared else "revocation_queued")
 
 

@@ -15,12 +15,17 @@ def reaches_others(provider: Provider, others: Iterable[str]) -> bool:
 
     Args:
         provider: Its record says what a revocation takes with it.
-        others: Ids of the live connections under the same credentials and provider account, this one left out.
+        others: Ids of the connections under the same credentials and provider account, live or about to be confirmed,
+            this one left out.
     """
     return provider.revocation.effect != "token" and any(True for _ in others)
 
 
-def others_sharing(connection: Connection, *, connections: Connections) -> tuple[str, ...]:
-    """Ids of the other live connections that share this one's grant at the provider."""
-    sharing = connections.sharing(connection.credentials_id, connection.account_id)
+def others_sharing(connection: Connection, *, connections: Connections, now: int) -> tuple[str, ...]:
+    """
+    Ids of the others that share this one's grant at the provider: live, or consented to and not confirmed yet.
+
+    What this connection's own user is confirming for itself does not count: a revoked connection is never confirmed.
+    """
+    sharing = connections.sharing(connection.credentials_id, connection.account_id, now=now)
     return tuple(other for other in sharing if other != connection.id)

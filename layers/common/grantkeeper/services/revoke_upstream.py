@@ -87,7 +87,7 @@ def revoke_upstream(connection_id: str, *, cause: Cause, ports: RefreshPorts, ru
         again = ports.connections.get(connection_id)
         if again is None or again.status != "revoked":
             return "nothing"
-        if reaches_others(provider, others_sharing(connection, connections=ports.connections)):
+        if reaches_others(provider, others_sharing(connection, connections=ports.connections, now=run.clock())):
             return _erase(connection, "shared_grant_kept", cause=cause, ports=ports, run=run)
         done = [_revoke(target, cause=cause, ports=ports, run=run) for target in targets]
         outcome: Outcome = next(

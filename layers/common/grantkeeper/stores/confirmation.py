@@ -20,6 +20,7 @@ from grantkeeper.stores.items import Item, from_value
 from grantkeeper.stores.one_time import NEW
 from grantkeeper.stores.retrying import TransactionFailed
 from grantkeeper.stores.table import Table, key_item, new_write_id
+from grantkeeper.stores.shared_accounts import confirmed
 
 ROUNDS = 6
 
@@ -174,8 +175,7 @@ def entries(table: Table, connection: Connection, *, consent_client_id: str, now
     }
     writes = [table.to_put(key_item(keys.consent(connection.sub, consent_client_id, connection.id)) | consent)]
     if connection.kind != "api_key":  # nobody shares a key of the user's own
-        shared = keys.shared_account(connection.credentials_id, connection.account_id, connection.id)
-        writes.append(table.to_put(key_item(shared) | {"provider": {"S": connection.provider}}))
+        writes.append(confirmed(table, connection))
     return writes
 
 

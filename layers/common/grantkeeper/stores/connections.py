@@ -17,6 +17,7 @@ from grantkeeper.stores.items import from_value
 from grantkeeper.stores.one_time import NEW, ttl
 from grantkeeper.stores.retrying import ConditionFailed, TransactionFailed
 from grantkeeper.stores.revocation import Revocation
+from grantkeeper.stores.shared_accounts import counts, expected, expected_never, expected_no_more
 from grantkeeper.stores.table import Table, is_own, new_write_id
 
 if TYPE_CHECKING:
@@ -63,10 +64,10 @@ class DynamoConnections:
         item = self._table.get(keys.account_entry(sub, service, account_id))
         return None if item is None else from_value(item["connection_id"])
 
-    def sharing(self, credentials_id: str, account_id: str) -> Sequence[str]:
-        """Ids of the live connections under the same provider credentials and provider account; consistent."""
+    def sharing(self, credentials_id: str, account_id: str, *, now: int) -> Sequence[str]:
+        """Ids of the connections, live or to be confirmed, under the same credentials and account; consistent."""
         items = self._table.query(keys.shared_account_partition(credentials_id, account_id))
-        return [item["sk"]["S"].partition("#")[2] for item in items]
+        return [item["sk"]["S"].partition("#")[2] for item in items if counts(item, now=now)]
 
     def has_consent(self, sub: str, client_id: str, connection_id: str) -> bool:
         """True when the user allows this client to use the connection; consistent."""
@@ -107,8 +108,9 @@ class DynamoConnections:
         )
         item = pending_item(pending, due_shards=self._due_shards, write_id=write_id)
         put = self._table.to_put(item, condition=NEW)
+        seen = expected(self._table, pending)
         try:
-            self._table.transact([moved, put, *audit_writes(self._audit, audit)])
+            self._table.transact([moved, put, seen, *audit_writes(self._audit, audit)])
         except TransactionFailed as failure:
             if not is_own(failure.item(0), write_id):
                 raise ConnectSessionExpired("The connect session is over.") from None
@@ -126,7 +128,7 @@ class DynamoConnections:
     def abandon(self, connection_id: str, session_id: str, *, now: int) -> bool:
         """Make unconfirmed tokens long over, so that no clock confirms them, and due at once for the worker."""
         try:
-            self._table.update(
+            item = self._table.update(
                 keys.pending(connection_id, session_id),
                 "SET #expires_at = :over, #due_at = :now, #write_id = :write_id",
                 condition="attribute_exists(#pk)",
@@ -134,6 +136,8 @@ class DynamoConnections:
             )
         except ConditionFailed:
             return False
+        with contextlib.suppress(TransactionFailed, StoreUnavailable):  # its time passes by itself otherwise
+            self._table.transact([expected_no_more(self._table, read_pending(item))])
         return True
 
     def discard(self, connection_id: str, session_id: str, *, audit: AuditEvent) -> Pending | None:
@@ -149,7 +153,10 @@ class DynamoConnections:
             self._table.transact([delete, *audit_writes(self._audit, audit)])
         except TransactionFailed:
             return None
-        return read_pending(item)
+        pending = read_pending(item)
+        with contextlib.suppress(TransactionFailed, StoreUnavailable):  # it counts no more; nor need it stay
+            self._table.transact([expected_never(self._table, pending)])
+        return pending
 
     # --- active ---
 

@@ -1,0 +1,80 @@
+"""Whom a revocation would cut off: who is connected to the same account, and who is about to be."""
+
+from __future__ import annotations
+
+import pytest
+
+from grantkeeper.errors import ConfirmationRefused
+from grantkeeper.services.discard_tokens import discard_tokens
+from grantkeeper.services.refresh_run import Cause, Run
+from tests.doubles.connect_world import ALICE, BOB, ConnectWorld
+
+
+@pytest.fixture
+def world():
+    return ConnectWorld()
+
+
+def come_back(world, principal=ALICE):
+    """The user consents anew; nothing is confirmed yet."""
+    return world.come_back(world.follow(world.open(principal)))
+
+
+def discard(world, back):
+    """The worker finds tokens whose time has passed."""
+    run = Run(clock=lambda: world.now, sleep=lambda _: None, remaining_ms=lambda: 20_000)
+    return discard_tokens(waiting(world, back), cause=Cause("sweep", "system"), ports=world.wiring, run=run)
+
+
+def waiting(world, back):
+    return world.wiring.connect_sessions.get(back.session, now=world.now).pending_connection_id
+
+
+def test_i6_a_late_revocation_spares_who_has_consented_anew_and_not_confirmed_yet(world):
+    """Disconnected, connected again, and only then does the queue deliver: the new consent is not taken along."""
+    first = world.connect()
+    assert world.disconnect(first.id).upstream == "revocation_queued"
+    back = come_back(world)
+
+    world.work()
+
+    assert world.provider.revoked_tokens == []
+    assert world.wiring.grants.get(first.id).sealed == b""
+    active = world.confirm(back)
+    assert active.status == "active"
+    assert active.id != first.id
+
+
+def test_what_was_spared_for_a_consent_nobody_confirms_is_revoked_with_it(world):
+    """The grant at the provider does not outlive the last of those who shared it."""
+    first = world.connect()
+    world.disconnect(first.id)
+    back = come_back(world)
+    connection_id = waiting(world, back)
+    world.work()
+    pending = world.wiring.connections.unconfirmed(connection_id)[0]
+
+    world.now = pending.over_at
+    run = Run(clock=lambda: world.now, sleep=lambda _: None, remaining_ms=lambda: 20_000)
+    assert discard_tokens(connection_id, cause=Cause("sweep", "system"), ports=world.wiring, run=run) == 1
+
+    assert len(world.provider.revoked_tokens) == 1
+
+
+def test_tokens_that_were_thrown_away_spare_nobody_and_are_spared_by_nobody(world):
+    """Two strangers' consents to one account, both refused: neither keeps the other alive."""
+    backs = [come_back(world, ALICE), come_back(world, BOB)]
+    for back, stranger in zip(backs, (BOB, ALICE), strict=True):
+        with pytest.raises(ConfirmationRefused):
+            world.confirm(back, stranger)
+
+    world.work()
+
+    assert len(world.provider.revoked_tokens) == 2
+
+
+def test_a_disconnect_is_told_that_somebody_is_about_to_share_the_account(world):
+    """What the user reads is what will happen."""
+    first = world.connect()
+    come_back(world, BOB)
+    assert world.disconnect(first.id).upstream == "shared_grant_kept"
