@@ -13,6 +13,7 @@ from cli.keys import init, keys
 from cli.providers import providers
 from cli.queues import queues
 from cli.stack import Stack, explain
+from cli.users import users
 from grantkeeper.errors import GrantkeeperError
 
 
@@ -26,7 +27,7 @@ def cli(context: click.Context, *, stack_name: str, local: bool) -> None:
     context.obj = Stack("grantkeeper-local" if local and stack_name == "grantkeeper" else stack_name, local=local)
 
 
-for command in (init, after_restore, api_keys, clients, keys, providers, queues):
+for command in (init, after_restore, api_keys, clients, keys, providers, queues, users):
     cli.add_command(command)
 
 

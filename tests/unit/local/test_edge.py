@@ -106,6 +106,12 @@ def test_head_is_not_get(ask):
     assert ask("HEAD", "/echo/7")[::2] == (404, b"")
 
 
+@pytest.mark.parametrize("method", ["QUERY", "TRACE", "PURGE", "x"])
+def test_a_method_that_no_route_takes_is_404(ask, method):
+    """As at AWS, where it reaches no function."""
+    assert ask(method, "/echo/7")[0] == 404
+
+
 def test_a_body_over_ten_megabytes_is_refused_unread(edge):
     """
     413 follows from the announced length alone.
