@@ -11,8 +11,8 @@ endif
 
 VENV := .venv/bin
 PORT ?= 8080
-CODE := layers functions cli local bench
-TYPED := grantkeeper functions/* cli local bench
+CODE := layers functions cli local bench examples
+TYPED := grantkeeper functions/* cli local bench examples
 run_options = --port $(PORT) $(if $(HOST),--host $(HOST)) $(if $(PROVIDERS),--providers "$(PROVIDERS)") \
 	$(if $(MINISTACK_PORT),--ministack-port $(MINISTACK_PORT))
 
@@ -40,5 +40,5 @@ bench: ## benchmarks; each also runs alone, see bench/
 
 clean: ## remove what was built and downloaded here
 	rm -rf .venv .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov build \
-		tests/node/node_modules
+		tests/node/node_modules examples/spa/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

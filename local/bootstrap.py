@@ -3,7 +3,7 @@ Make this machine ready for `make run` or `make test`, with whatever Python 3.9 
 
     python3 local/bootstrap.py run|test
 
-Everything goes below the repository (.venv, .local, tests/node/node_modules);
+Everything goes below the repository (.venv, .local, node_modules of tests/node and examples/spa);
 only Java, Chromium and spin come from the system, by apt-get when we are root
 on Debian. A step whose stamp still fits is skipped, so the second time is instant.
 Plain standard library: it runs before anything is installed.
@@ -26,6 +26,7 @@ TOOLS = ROOT / ".local" / "tools"
 LOG = ROOT / ".local" / "bootstrap.log"
 REQUIREMENTS = ROOT / "requirements-dev.txt"
 NODE = ROOT / "tests" / "node"
+EXAMPLE = ROOT / "examples" / "spa"
 # Behind a proxy that signs for itself, only the system's own certificates know it; uv has others by default.
 CERTIFICATES = {"UV_SYSTEM_CERTS": "1"} if Path("/etc/ssl/certs/ca-certificates.crt").exists() else {}
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -43,7 +44,7 @@ def main(purpose: str) -> int:
         environment(find_uv())
         command()
         if purpose == "test":
-            for step in (java, chromium, spin, node_packages):
+            for step in (java, chromium, spin, node_packages, example_packages):
                 optional(step)
     except Missing as problem:
         print(f"  ✗ {problem}", file=sys.stderr)
@@ -126,20 +127,25 @@ def keep(found: Path, ours: Path) -> str:
 
 def node_packages() -> None:
     """DynamoDB Local, an OpenID provider and a relying party, from the lock file, without running their scripts."""
-    modules = NODE / "node_modules"
-    stamp = modules / ".lock.sha256"
-    wanted = digest(NODE / "package-lock.json")
+    npm_ci(NODE, sentence="Node.js with npm is missing: the tests on DynamoDB Local and OpenID peers need it.")
+
+
+def example_packages() -> None:
+    """What the pages of the example are made of."""
+    npm_ci(EXAMPLE, sentence="Node.js with npm is missing: the tests of the example application need it.")
+
+
+def npm_ci(folder: Path, *, sentence: str) -> None:
+    """Install what a folder's lock file pins, without running its scripts."""
+    stamp = folder / "node_modules" / ".lock.sha256"
+    wanted = digest(folder / "package-lock.json")
     if stamp.exists() and stamp.read_text() == wanted:
         return
     if not (shutil.which("node") and shutil.which("npm")):
-        apt(
-            "nodejs",
-            "npm",
-            sentence="Node.js with npm is missing: the tests on DynamoDB Local and OpenID peers need it.",
-        )
-    with Step("Node packages of tests/node"):
-        if not runs(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=NODE):
-            raise Missing(f"npm could not install tests/node; {LOG} says why.")
+        apt("nodejs", "npm", sentence=sentence)
+    with Step(f"Node packages of {folder.relative_to(ROOT)}"):
+        if not runs(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder):
+            raise Missing(f"npm could not install {folder.relative_to(ROOT)}; {LOG} says why.")
     stamp.write_text(wanted)
 
 

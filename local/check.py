@@ -10,7 +10,7 @@ import time
 from local.aws import ROOT
 
 BIN = ROOT / ".venv" / "bin"
-TYPED = ("layers/common/grantkeeper", "functions", "cli", "local", "bench")
+TYPED = ("layers/common/grantkeeper", "functions", "cli", "local", "bench", "examples")
 CHECKS = {
     "ruff format": ("ruff", "format", "--check", "--quiet", "."),
     "ruff check": ("ruff", "check", "--quiet", "."),

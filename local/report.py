@@ -73,7 +73,16 @@ def say_ready(
         f"curl -s '{api}/v1/connections?user_id=42' {key}",
     ):
         console.print(f"  {command}", soft_wrap=True, markup=False)
+    console.print("\nA single-page application with a backend (examples/README.md), beside this:")
+    console.print(f"  {_example(state)}", soft_wrap=True, markup=False)
     console.print("\nCtrl-C stops everything.")
+
+
+def _example(state: Path) -> str:
+    """The example's command; it has to be told of a stack in another place."""
+    command = ".venv/bin/python -m examples.serve"
+    usual = state.resolve() == (aws.ROOT / ".local").resolve()
+    return command if usual else f"GRANTKEEPER_LOCAL_STACK={state / 'stack.json'} {command}"
 
 
 def write_private(path: Path, text: str) -> None:

@@ -103,6 +103,13 @@ def missing_node() -> str | None:
     return None
 
 
+def missing_example() -> str | None:
+    """Why the example cannot be served here; None when it can."""
+    if not (ROOT / "examples" / "spa" / "node_modules" / "oidc-client-ts").exists():
+        return "oidc-client-ts is missing: run `npm ci --ignore-scripts` in examples/spa."
+    return None
+
+
 def missing_local_run() -> str | None:
     """Why the local run cannot start here; None when it can."""
     tool = next((tool for tool in ("make",) if shutil.which(tool) is None), None)

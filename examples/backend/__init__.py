@@ -1,0 +1,1 @@
+"""An API of the team, behind a single-page application."""
