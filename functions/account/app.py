@@ -8,7 +8,14 @@ import time
 from aws_lambda_powertools import Logger
 
 from grantkeeper import wiring
-from grantkeeper.edge.account_views import audit_view, ended_view, identity_view, profile_view, session_view
+from grantkeeper.edge.account_views import (
+    audit_view,
+    consent_view,
+    ended_view,
+    identity_view,
+    profile_view,
+    session_view,
+)
 from grantkeeper.edge.api_key_views import api_key_view, shown_key_view
 from grantkeeper.edge.browser_routes import BrowserRoutes
 from grantkeeper.edge.bugs import report_bugs
@@ -21,6 +28,7 @@ from grantkeeper.edge.principals import permitted
 from grantkeeper.errors import BadRequest, TooManyRequests
 from grantkeeper.model import Principal
 from grantkeeper.services.confirm_link import LinkConfirmation, confirm_link
+from grantkeeper.services.consents import list_consents, withdraw_consent
 from grantkeeper.services.identities import unlink_identity
 from grantkeeper.services.open_link import LinkRequest, open_link
 from grantkeeper.services.own_api_keys import (
@@ -288,6 +296,29 @@ def delete_identity(request: Request) -> Response:
         sessions=app_wiring.sessions,
         catalog=app_wiring.catalog,
         provider_items=app_wiring.provider_items,
+        now=_now(),
+        request_id=request.request_id,
+    )
+    return Response(204)
+
+
+@browser_route("GET /v1/consents", Operation("ConsentList", access=READ))
+def get_consents(request: Request) -> Response:
+    """What the caller lets which client use, and what he let it use before."""
+    _, sub = _person(request)
+    listed = list_consents(sub, consents=app_wiring.consents, clients=app_wiring.clients)
+    return json_response({"consents": [consent_view(each) for each in listed]})
+
+
+@browser_route("DELETE /v1/consents/{client_id}/{connection_id}", Operation(status=204, access=WRITE))
+def delete_consent(request: Request) -> Response:
+    """Withdraw a consent: that client's token calls are refused at once, or where one is remembered within 30 s."""
+    principal, _ = _person(request)
+    withdraw_consent(
+        request.path_params["client_id"],
+        request.path_params["connection_id"],
+        principal=principal,
+        consents=app_wiring.consents,
         now=_now(),
         request_id=request.request_id,
     )

@@ -67,7 +67,7 @@ class ErrandWorld(ConnectWorld):
         for sub in ("usr_alice", "usr_bob"):
             first = self.wiring.users.find("https://idp.example", sub)
             told = replace(first, email=f"{sub}@example.com", synced_at=NOON)
-            self.wiring.users.sync(told, user=None, audit=None)
+            self.wiring.users.sync(told, user=None, audit=replace(self.event("user.updated"), sub=sub))
             self.signed_in(sub)
 
     def signed_in(self, sub: str, *, provider: str = "example", sid: str | None = None, client_id: str = "app") -> None:

@@ -53,6 +53,10 @@ ROUTES = {
         "POST /oauth2/end-session",
     },
     "AccountFunction": {
+        "GET /v1/consents",
+        "OPTIONS /v1/consents",
+        "DELETE /v1/consents/{client_id}/{connection_id}",
+        "OPTIONS /v1/consents/{client_id}/{connection_id}",
         "GET /v1/identities",
         "POST /v1/identities",
         "OPTIONS /v1/identities",

@@ -184,9 +184,9 @@ def test_t02_t16_somebody_elses_id_is_answered_like_one_that_never_was(functions
         team = Team()
         parts = team.parts(route, names=False)
         credential = team.credential(caller, operation["x-access"]["scope"])
-        (name, value), = parts["path"].items()  # fmt: skip
-        assert name in ("id", "sid")
-        never = {**parts, "path": {name: value[:4] + ids.new_id("x")[2:]}}
+        *_, (name, value) = parts["path"].items()
+        assert name in ("id", "sid", "connection_id")
+        never = {**parts, "path": {**parts["path"], name: value[:4] + ids.new_id("x")[2:]}}
 
         theirs = call(functions, team, route, parts, credential)
         nobodys = call(functions, team, route, never, credential)

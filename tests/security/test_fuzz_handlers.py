@@ -249,6 +249,13 @@ class World:
     def _v1_sessions__sid(self, _: str) -> dict[str, Any]:
         return {"headers": self.bearer, "path": {"sid": self._session(ids.new_id("fam"), "spa").sid}}
 
+    def _v1_consents(self, _: str) -> dict[str, Any]:
+        return {"headers": self.bearer}
+
+    def _v1_consents__client_id___connection_id(self, _: str) -> dict[str, Any]:
+        gone = self.steps.connect(account=Account(ids.new_id("s")))
+        return {"headers": self.bearer, "path": {"client_id": "app", "connection_id": gone.id}}
+
     def _link__ticket(self, _: str) -> dict[str, Any]:
         return {"path": {"ticket": self.steps.open_link(self.recently()).url.rpartition("/")[2]}}
 

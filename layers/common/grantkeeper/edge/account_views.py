@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from grantkeeper.model import AuditEvent, Identity
+from grantkeeper.services.consents import ListedConsent
 from grantkeeper.services.own_profile import OwnProfile
 from grantkeeper.services.own_sessions import Ended, ListedSession
 from grantkeeper.services.provider_facts import source, tells
@@ -125,4 +126,20 @@ def identity_view(identity: Identity) -> schemas.Identity:
         "issuer": identity.issuer,
         "email": identity.email,
         "linked_at": identity.linked_at,
+    }
+
+
+def consent_view(listed: ListedConsent) -> schemas.Consent:
+    """What a user let a client use, as he saw it then."""
+    consent = listed.consent
+    return {
+        "client_id": consent.client_id,
+        "client_name": listed.client_name,
+        "connection_id": consent.connection_id,
+        "service": consent.service,
+        "provider": consent.provider,
+        "label": consent.label,
+        "scopes": list(consent.scopes),
+        "granted_at": consent.created_at,
+        "withdrawn_at": consent.withdrawn_at,
     }

@@ -384,6 +384,26 @@ class ApiKeyList(TypedDict):
     api_keys: list[OwnApiKey]
 
 
+class Consent(TypedDict):
+    """That a user lets a client read the tokens of a connection; one that was withdrawn stays in the list."""
+
+    client_id: Id
+    client_name: Annotated[str | None, Field(description="null for a client that is gone")]
+    connection_id: Id
+    service: str | None
+    provider: str | None
+    label: str | None
+    scopes: Annotated[list[str], Field(description="The provider's scopes that the connection had at that time")]
+    granted_at: Time
+    withdrawn_at: int | None
+
+
+class ConsentList(TypedDict):
+    """All of the user's, newest first."""
+
+    consents: list[Consent]
+
+
 # The trail and the numbers
 
 

@@ -27,6 +27,8 @@ ANNOUNCED: Mapping[str, str] = {
     "connection.needs_reauth": "Connection Needs Reauthorization",
     "connection.expiring": "Connection Expiring",
     "connection.revoked": "Connection Revoked",
+    "consent.granted": "Consent Granted",
+    "consent.withdrawn": "Consent Withdrawn",
     "grant.erased": "Grant Erased",
     "grant.tampering_detected": "Tampering Detected",
     "provider.degraded": "Provider Degraded",

@@ -10,17 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from grantkeeper.errors import Conflict, ConnectSessionExpired, StoreUnavailable
-from grantkeeper.model import AuditEvent, Connection, Grant
+from grantkeeper.model import AuditEvent, Connection, Grant, consent_of
 from grantkeeper.ports import Pending
 from grantkeeper.stores import keys
 from grantkeeper.stores.audit_item import audit_writes
 from grantkeeper.stores.connection_item import connection_item, read_connection, read_pending
+from grantkeeper.stores.consents import consent_put
 from grantkeeper.stores.grant_item import grant_item, read_grant
 from grantkeeper.stores.items import Item, from_value
 from grantkeeper.stores.one_time import NEW
 from grantkeeper.stores.retrying import TransactionFailed
-from grantkeeper.stores.table import Table, key_item, new_write_id
 from grantkeeper.stores.shared_accounts import confirmed
+from grantkeeper.stores.table import Table, key_item, new_write_id
 
 ROUNDS = 6
 
@@ -168,12 +169,7 @@ def uniqueness(table: Table, connection: Connection) -> Item:
 
 def entries(table: Table, connection: Connection, *, consent_client_id: str, now: int) -> list[Item]:
     """The consent of the client that connected, and the entry among those who share the provider's account."""
-    consent = {
-        "client_id": {"S": consent_client_id},
-        "connection_id": {"S": connection.id},
-        "created_at": {"N": str(now)},
-    }
-    writes = [table.to_put(key_item(keys.consent(connection.sub, consent_client_id, connection.id)) | consent)]
+    writes = [consent_put(table, consent_of(connection, client_id=consent_client_id, now=now))]
     if connection.kind != "api_key":  # nobody shares a key of the user's own
         writes.append(confirmed(table, connection))
     return writes
