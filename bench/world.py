@@ -11,15 +11,15 @@ import io
 import json
 import os
 import secrets
-import string
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import batched
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from bench.answers import SHAPES, answer_of, text_of
 from grantkeeper import ids
 from grantkeeper.api_key_format import new_api_key
 from grantkeeper.model import ApiKey, Grant
@@ -47,54 +47,6 @@ ENVIRONMENT = {
     "POWERTOOLS_METRICS_NAMESPACE": "Grantkeeper",
     "POWERTOOLS_SERVICE_NAME": "bench",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """Characters of the tokens in an answer and of our client id, and the scopes: what the size of an item hangs on."""
-
-    access_token: int
-    refresh_token: int
-    id_token: int
-    client_id: int
-    scopes: tuple[str, ...]
-
-
-SHAPES = {
-    "opaque": Shape(40, 80, 0, 20, ("repo", "read:user")),  # as of GitHub, Slack, Notion
-    "google": Shape(
-        220,
-        103,
-        1100,
-        72,
-        (
-            "openid",
-            "https://www.googleapis.com/auth/drive.readonly",
-            "https://www.googleapis.com/auth/userinfo.email",
-        ),
-    ),
-    "jwt": Shape(1500, 1200, 1000, 36, ("openid", "Files.Read", "Mail.Read", "offline_access")),  # as of Microsoft
-}
-
-
-def answer_of(shape: str, *, expires_in: int = HOUR) -> str:
-    """A token answer of a shape, `{n}` where the refresh token differs from answer to answer."""
-    sizes = SHAPES[shape]
-    body = {
-        "access_token": _text(sizes.access_token),
-        "expires_in": expires_in,
-        "refresh_token": _text(sizes.refresh_token - 9) + "-{n}",
-        "scope": " ".join(sizes.scopes),
-        "token_type": "Bearer",
-    }
-    if sizes.id_token:
-        body["id_token"] = ".".join((_text(120), _text(sizes.id_token - 464), _text(342)))
-    return json.dumps(body)
-
-
-def _text(length: int) -> str:
-    """Random, as tokens are; fixed lengths."""
-    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(length))
 
 
 class _Clock:
@@ -154,7 +106,7 @@ class BenchWorld:
 
     def _register(self) -> str:
         """Register ourselves at the provider under a client id of the shape's length."""
-        client_id = _text(SHAPES[self.shape].client_id)
+        client_id = text_of(SHAPES[self.shape].client_id)
         self.wiring.provider_items.put(
             "example",
             record=None,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bench import servers
+from bench.answers import answer_of
 from bench.units import measure
-from bench.world import ENVIRONMENT, BenchWorld, answer_of
+from bench.world import ENVIRONMENT, BenchWorld
 
 
 @pytest.fixture
