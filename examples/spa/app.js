@@ -73,6 +73,9 @@ function connectionRow(connection) {
   });
   const status = row.querySelector(".status");
   status.textContent = connection.status === "active" ? "" : connection.status.replaceAll("_", " ");
+  for (const button of row.querySelectorAll("button")) {
+    button.setAttribute("aria-label", `${button.textContent}, ${row.querySelector(".what").textContent.trim()}`);
+  }
   press(row.querySelector(".ask"), async () => {
     const account = await client.account(connection.id);
     fill(row.querySelector(".account"), { Name: account.name, "E-mail": account.email, "Known there as": account.sub });
