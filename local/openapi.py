@@ -29,34 +29,13 @@ from grantkeeper.edge import schemas
 from grantkeeper.edge.http import App
 from grantkeeper.edge.operations import Operation
 from local.aws import ROOT
+from local.openapi_words import FAILURES, IF_MATCH, REFERENCE, SECURITY, TAGS, about, example
 
 COMMITTED = ROOT / "functions" / "discovery" / "openapi.json"
-REFERENCE = "#/components/schemas/{model}"
 STAND_IN = {
     "GRANTS_TABLE": "grants", "REQUESTS_TABLE": "requests", "AUDIT_TABLE": "audit", "ISSUER": "https://id.example.com",
     "PARAMETER_PREFIX": "/grantkeeper", "DUE_SHARDS": "16", "AWS_DEFAULT_REGION": "eu-west-1",
     "POWERTOOLS_METRICS_NAMESPACE": "Grantkeeper", "POWERTOOLS_SERVICE_NAME": "openapi",
-}  # fmt: skip
-TAGS = {  # the functions, in the order and the words of the pages
-    "connections": ("Connections", "Connect services, list and disconnect them"),
-    "refresh": ("Tokens", "Working access tokens, and profiles read again"),
-    "session": ("Sessions", "Tokens of ours (OAuth 2.0, OpenID Connect)"),
-    "authorize": ("Signing in", "Sending the browser to a provider"),
-    "callback": ("Coming back", "The provider's redirect"),
-    "account": ("Account", "A user's own account"),
-    "admin_stats": ("Numbers", "Statistics, for people and for Prometheus"),
-    "admin": ("Administration", "For operators"),
-    "discovery": ("Public", "What everybody may know"),
-    "console": ("Console", "The console's pages"),
-}
-STATUSES = {
-    400: "Something in the request is wrong", 401: "The credential is missing or not valid",
-    403: "The credential may not do this", 404: "Unknown, or somebody else's",
-    409: "It stands otherwise than this needs", 410: "It is over", 412: "It was changed meanwhile",
-    413: "The body is over 64 KiB", 415: "The body is of another type", 422: "It cannot be done",
-    428: "If-Match is missing", 429: "Too many requests; see Retry-After",
-    500: "A fault of ours", 502: "The provider's answer cannot be used",
-    503: "We or the provider cannot answer now; see Retry-After",
 }  # fmt: skip
 
 
@@ -87,6 +66,7 @@ def describe() -> dict[str, Any]:
             "title": "Grantkeeper",
             "version": "1",
             "summary": "Sign users in, connect their accounts, and read working access tokens.",
+            "description": about(),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -94,36 +74,6 @@ def describe() -> dict[str, Any]:
         "paths": dict(sorted(paths.items())),
         "components": {"schemas": _schemas(used), "responses": FAILURES, "securitySchemes": SECURITY},
     }
-
-
-def _failure(form: str, status: int) -> dict[str, Any]:
-    problem = {"application/problem+json": {"schema": {"$ref": REFERENCE.format(model="Problem")}}}
-    oauth = {"application/json": {"schema": {"$ref": REFERENCE.format(model="OAuthProblem")}}}
-    page = {"text/html": {"schema": {"type": "string"}}}
-    # What is wrong before a route is reached is told in one form, whatever form the route itself would use.
-    content = {"problem": problem, "oauth": oauth | problem, "page": page | problem}[form]
-    described: dict[str, Any] = {"description": STATUSES[status], "content": content}
-    if status in (429, 503):
-        described["headers"] = {"Retry-After": {"schema": {"type": "string"}, "description": "Seconds"}}
-    return described
-
-
-FAILURES: Mapping[str, Any] = {
-    f"{form}-{status}": _failure(form, status) for form in ("problem", "oauth", "page") for status in STATUSES
-}
-
-SECURITY: Mapping[str, Any] = {
-    "user": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A user's access token"},
-    "user_key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A user's own key"},
-    "client_key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A client's key"},
-    "operator_key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The operator's key"},
-    "client": {"type": "http", "scheme": "basic", "description": "The client's id and secret, here or in the form"},
-}
-
-IF_MATCH: Mapping[str, Any] = {
-    "name": "If-Match", "in": "header", "required": True, "schema": {"type": "string"},
-    "description": "The ETag of the state the change is of (RFC 9110 section 13.1.1)",
-}  # fmt: skip
 
 
 def apps() -> Iterator[tuple[str, App]]:
@@ -192,7 +142,7 @@ def _body(operation: Operation, used: set[str]) -> dict[str, Any] | None:
     for name, media in ((operation.takes, "application/json"), (operation.form, "application/x-www-form-urlencoded")):
         if name is not None:
             used.add(name)
-            return {"required": True, "content": {media: {"schema": _reference(name)}}}
+            return {"required": True, "content": {media: {"schema": _reference(name)} | example(name)}}
     return None
 
 
@@ -200,7 +150,8 @@ def _responses(path: str, operation: Operation, used: set[str]) -> dict[str, Any
     good: dict[str, Any] = {"description": "Done" if operation.answers is None else operation.answers}
     if operation.answers is not None:
         used.add(operation.answers)
-        good["content"] = {operation.media: {"schema": _reference(operation.answers)}}
+        shown = {"schema": _reference(operation.answers)} | example(operation.answers)
+        good["content"] = {operation.media: shown}
     elif operation.status == 303:
         good = {"description": "The browser goes on", "headers": {"Location": {"schema": {"type": "string"}}}}
     elif operation.media != "application/json":
@@ -225,7 +176,7 @@ def _responses(path: str, operation: Operation, used: set[str]) -> dict[str, Any
 def _failures(path: str, operation: Operation) -> set[int]:
     statuses = {400, 500, 503, *operation.errors}
     if operation.access is not None:
-        statuses |= {401, 403}
+        statuses |= {401, 403, 429}
     if "{" in path or "user_sub" in operation.query:
         statuses.add(404)
     if operation.takes or operation.form:

@@ -7,11 +7,14 @@ import re
 from typing import get_type_hints
 
 import pytest
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from grantkeeper.edge import schemas
+from grantkeeper.providers.catalog import Catalog
 from grantkeeper.services import add_api_key, confirm_connection, open_connect_session, own_api_keys, own_profile
 from local.openapi import COMMITTED, apps, describe
+from local.openapi_words import EXAMPLES, kinds
 from tests.infrastructure.template import of_type
 
 NOT_DESCRIBED = ("OPTIONS", "HEAD")  # a browser or a link preview asks for these by itself
@@ -61,3 +64,28 @@ def test_t01_every_route_under_v1_says_who_may_call():
 def test_t06_described_members_are_those_that_are_accepted(module, name):
     """What a body may hold is listed once for the reader and once for the gate."""
     assert set(get_type_hints(getattr(schemas, name))) == set(module.MEMBERS)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_are_what_they_are_examples_of(name):
+    """Whoever copies one sends what is accepted in form, and reads what is answered."""
+    model = "Problem" if name.startswith("problem-") else name
+    schema = {"$ref": f"#/components/schemas/{model}", "components": json.loads(COMMITTED.read_text())["components"]}
+
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(EXAMPLES[name])] == []
+
+
+def test_every_kind_of_error_is_in_the_catalogue():
+    """With its status and one sentence; a slug names one kind."""
+    catalogue = json.loads(COMMITTED.read_text())["info"]["description"]
+    slugs = [error.slug for error in kinds()]
+
+    assert len(slugs) == len(set(slugs)) > 30
+    assert all(f"| `{error.slug}` | {error.status} | " in catalogue for error in kinds())
+
+
+def test_every_service_in_an_example_exists():
+    """Nobody copies the name of one that is not there."""
+    services = {service.id for provider in Catalog().all() for service in provider.services}
+
+    assert {example["service"] for example in EXAMPLES.values() if "service" in example} <= services
