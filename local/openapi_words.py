@@ -119,9 +119,8 @@ def about() -> str:
 def kinds() -> Iterator[type[errors.GrantkeeperError]]:
     """Every kind of problem, in the order of `grantkeeper.errors`; one without a slug is told as its base."""
     for value in vars(errors).values():
-        if inspect.isclass(value) and issubclass(value, errors.GrantkeeperError) and "slug" in vars(value):
-            if value is not errors.OAuthError:
-                yield value
+        if value is not errors.OAuthError and inspect.isclass(value) and "slug" in vars(value):
+            yield value
 
 
 def example(name: str) -> dict[str, Any]:
