@@ -23,6 +23,7 @@ from examples.backend.access_tokens import AccessTokens, InsufficientScope, Inva
 from examples.backend.grantkeeper_api import GrantkeeperApi, Refused, call
 
 MAX_BODY = 16_384  # bytes
+TOLD = (400, 403, 404, 409, 410, 429)  # of Grantkeeper's refusals: the others are this API's fault or nobody's here
 log = logging.getLogger(__name__)
 
 
@@ -116,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         except BadRequest as error:
             self._problem(400, str(error))
         except Refused as error:
-            self._problem(error.status if error.status in (400, 404, 409, 410, 429) else 502, str(error))
+            self._problem(error.status if error.status in TOLD else 502, str(error))
         except OSError as error:
             log.warning("Grantkeeper or a provider does not answer: %s", error)
             self._problem(502, "Somebody this API asks does not answer.")
