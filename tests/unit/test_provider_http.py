@@ -740,7 +740,7 @@ def test_a_failed_exchange_leaves_no_connection_behind(http, adversary):
 def test_the_library_is_loaded_by_the_first_request_and_not_before():
     """A start costs nothing of it; nor does a request that is refused."""
     code = (
-        "import sys, socket, botocore.session, botocore.httpsession\n"
+        "import sys, secrets, socket, botocore.session, botocore.httpsession\n"
         "before = set(sys.modules)\n"
         "from grantkeeper.errors import ProviderUnavailable\n"
         "from grantkeeper.ports import HttpRequest\n"
