@@ -13,7 +13,9 @@ from grantkeeper import ids
 from grantkeeper.errors import OAuthError, StoreUnavailable
 from grantkeeper.model import Session
 from grantkeeper.services.issue_tokens import RefreshToken, parse_refresh_token
+from grantkeeper.services.project import announcement
 from grantkeeper.services.refresh_session import refresh_session
+from grantkeeper.stores.audit_item import event_of
 from tests.doubles.aws import memory_wiring
 from tests.doubles.deployment import (
     ALICE,
@@ -120,6 +122,19 @@ def test_s13_predecessor_after_the_grace_is_reuse(wiring):
     assert refused(wiring, r2, now=NOON + 32) == "invalid_grant"
     entry = next(entry for entry in trail(wiring) if entry["action"] == "session.reuse_detected")
     assert (entry["reason"], entry["sub"], entry["client_id"]) == ("refresh_token_reused", ALICE.sub, "spa")
+
+
+def test_s13_reuse_is_told_on_the_bus(wiring):
+    """By ids and the reason: whoever listens learns no token and no family."""
+    refresh(wiring, R1.text)
+    refused(wiring, R1.text, now=NOON + 31)
+    entries = [event_of(item) for item in wiring.aws.dynamodb.dump("audit")]
+
+    (told,) = [announcement(entry) for entry in entries if entry.action == "session.reuse_detected"]
+
+    assert told[0] == "Refresh Token Reuse Detected"
+    assert (told[1]["sub"], told[1]["client_id"], told[1]["reason"]) == (ALICE.sub, "spa", "refresh_token_reused")
+    assert not {"fam_one", R1.secret} & set(map(str, told[1].values()))
 
 
 def test_s14_thirty_two_concurrent_refreshes_rotate_once(wiring):
