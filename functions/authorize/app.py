@@ -110,7 +110,16 @@ def get_link(request: Request) -> Response:
     return _errand(request, "link")
 
 
-@app.route("HEAD /connect/{ticket}", "HEAD /link/{ticket}")
+@app.route(
+    "GET /consent/{ticket}",
+    operation=Operation(status=303, query=("provider",), errors=(404, 409, 410, 429), fails="page"),
+)
+def get_consent(request: Request) -> Response:
+    """Follow a link that asks for consent: choose where to sign in, and prove there who one is."""
+    return _errand(request, "consent")
+
+
+@app.route("HEAD /connect/{ticket}", "HEAD /link/{ticket}", "HEAD /consent/{ticket}")
 def head_connect(_: Request) -> Response:
     """A link preview: starts nothing, binds nothing."""
     return Response(200)

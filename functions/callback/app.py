@@ -17,7 +17,7 @@ from grantkeeper.errors import AuthorizationRequestExpired, GrantkeeperError, Me
 from grantkeeper.services.complete_callback import complete_callback
 from grantkeeper.services.signin_request import Parameters
 
-CALLED_BACK = Operation(status=303, query=("code", "state", "error", "iss"), errors=(409, 410, 502), fails="page")
+CALLED_BACK = Operation(status=303, query=("code", "state", "error", "iss"), errors=(403, 409, 410, 502), fails="page")
 PATIENCE = 10.0  # seconds into a trip after which nothing is fetched that it does not need; it is killed after 25
 
 logger = Logger()

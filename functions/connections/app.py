@@ -8,6 +8,7 @@ import time
 from aws_lambda_powertools import Logger
 
 from grantkeeper import wiring
+from grantkeeper.edge import cookies
 from grantkeeper.edge.browser_routes import BrowserRoutes
 from grantkeeper.edge.bugs import report_bugs
 from grantkeeper.edge.connection_views import (
@@ -18,14 +19,18 @@ from grantkeeper.edge.connection_views import (
     revoked_view,
     status_view,
 )
+from grantkeeper.edge.consent_page import consent_page, form_token_of, require_own_form
 from grantkeeper.edge.cursors import Cursors, page_limit
-from grantkeeper.edge.http import App, Request, Response, json_response
+from grantkeeper.edge.http import App, Request, Response, json_response, see_other
 from grantkeeper.edge.operations import KEYS_TOO, Access, Operation
+from grantkeeper.edge.pages import error_page
 from grantkeeper.edge.pictures import picture_response
 from grantkeeper.edge.principals import permitted
-from grantkeeper.errors import TooManyRequests
+from grantkeeper.errors import BadRequest, BrowserMismatch, GrantkeeperError, TooManyRequests
 from grantkeeper.model import Connection, Principal
 from grantkeeper.services.add_api_key import NewApiKey, add_api_key
+from grantkeeper.services.answer_consent import Question, answer_consent, question_of, service_names
+from grantkeeper.services.ask_consent import ConsentAsk, ask_consent
 from grantkeeper.services.confirm_connection import Confirmation, confirm_connection
 from grantkeeper.services.disconnect import Disconnected, disconnect
 from grantkeeper.services.list_connections import (
@@ -47,7 +52,9 @@ OPENED_PER_MINUTE = {"user": 20, "api_key": 600}
 logger = Logger()
 app = App(on_error=report_bugs(logger))
 app_wiring = wiring.from_environment(os.environ)
-app_wiring.warm_up("api_keys", "clients", "connections", "connect_sessions", "users", "key_set", "provider_items")
+app_wiring.warm_up(
+    "api_keys", "clients", "connections", "connect_sessions", "users", "key_set", "provider_items", "rate_limits"
+)
 browser_route = BrowserRoutes(app, lambda: app_wiring.clients)
 
 
@@ -202,6 +209,92 @@ def delete_connection(request: Request) -> Response:
     if disconnected.upstream == "done":  # it was disconnected before: the trail knows how that ended
         disconnected = _upstream(disconnected.connection)
     return json_response(disconnected_view(disconnected))
+
+
+@browser_route(
+    "POST /v1/consent-requests",
+    Operation("ConsentLink", status=201, takes="ConsentRequest", access=READ, errors=(404, 409, 429)),
+)
+def post_consent_request(request: Request) -> Response:
+    """Ask a user to let this client use one of his connections."""
+    principal = _principal(request)
+    ask = ConsentAsk.parse(request.json())
+    _limit_opening(principal)
+    opened = ask_consent(
+        ask,
+        principal=principal,
+        clients=app_wiring.clients,
+        users=app_wiring.users,
+        sessions=app_wiring.sessions,
+        connections=app_wiring.connections,
+        errands=app_wiring.errands,
+        provider_items=app_wiring.provider_items,
+        catalog=app_wiring.catalog,
+        issuer=app_wiring.issuer,
+        now=_now(),
+        request_id=request.request_id,
+    )
+    return json_response({"id": opened.id, "consent_url": opened.url, "expires_at": opened.expires_at}, status=201)
+
+
+@app.route("GET /allow/{id}", operation=Operation(media="text/html", errors=(410,), fails="page"))
+def get_allow(request: Request) -> Response:
+    """The page that asks a user, after he has proved who he is, what a client may use."""
+    try:
+        binding, question = _question(request)
+    except GrantkeeperError as error:
+        return _page(error, request)
+    errand = question.errand
+    return consent_page(
+        question.client.client_name,
+        question.connections,
+        services=service_names(question.connections, catalog=app_wiring.catalog),
+        action=f"{app_wiring.issuer}/allow/{errand.id}",
+        form_token=form_token_of(binding.secret, errand.id),
+        redirect_uri=errand.redirect_uri,
+    )
+
+
+@app.route("POST /allow/{id}", operation=Operation(status=303, form="ConsentAnswer", errors=(410,), fails="page"))
+def post_allow(request: Request) -> Response:
+    """The user's answer, given once, from our own page in the browser in which he proved who he is."""
+    try:
+        binding, question = _question(request)
+        form, issuer = request.form(), app_wiring.issuer
+        require_own_form(
+            request.headers, form, browser_secret=binding.secret, errand_id=question.errand.id, issuer=issuer
+        )
+        if form.get("answer") not in ("allow", "deny"):
+            raise BadRequest("Answer with allow or deny.")
+        location = answer_consent(
+            question,
+            chosen=form.get("connection", "") if form["answer"] == "allow" else None,
+            errands=app_wiring.errands,
+            now=_now(),
+            request_id=request.request_id,
+        )
+    except GrantkeeperError as error:
+        return _page(error, request)
+    return see_other(location)
+
+
+def _question(request: Request) -> tuple[cookies.BrowserBinding, Question]:
+    binding = cookies.read_binding(request.cookies, issuer=app_wiring.issuer)
+    if binding is None:
+        raise BrowserMismatch("Finish in the browser you started in.")
+    question = question_of(
+        request.path_params["id"],
+        browser_hash=binding.browser_hash,
+        errands=app_wiring.errands,
+        clients=app_wiring.clients,
+        connections=app_wiring.connections,
+        now=_now(),
+    )
+    return binding, question
+
+
+def _page(error: GrantkeeperError, request: Request) -> Response:
+    return error_page(error.detail, status=error.status, title=error.title, request_id=request.request_id)
 
 
 def _upstream(connection: Connection) -> Disconnected:

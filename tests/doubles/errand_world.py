@@ -16,12 +16,14 @@ from urllib.parse import parse_qs, urlsplit
 
 from grantkeeper import ids
 from grantkeeper.model import Errand, Identity, Principal, Session
+from grantkeeper.services.ask_consent import ConsentAsk, ask_consent
 from grantkeeper.services.complete_callback import complete_callback
 from grantkeeper.services.confirm_link import LinkConfirmation, confirm_link
+from grantkeeper.services.errands import OpenedErrand
 from grantkeeper.services.identities import unlink_identity
-from grantkeeper.services.open_link import LinkRequest, OpenedErrand, open_link
+from grantkeeper.services.open_link import LinkRequest, open_link
 from grantkeeper.services.start_errand import Departure, start_errand
-from tests.doubles.connect_world import ALICE, BACK, BOB, RECORD, ConnectWorld
+from tests.doubles.connect_world import ALICE, BACK, BACKEND, BOB, RECORD, SERVICE, ConnectWorld
 from tests.doubles.provider import NOON, Account, FakeProvider
 
 SECOND = "https://second.example"
@@ -89,6 +91,24 @@ class ErrandWorld(ConnectWorld):
             principal=principal,
             clients=w.clients,
             sessions=w.sessions,
+            errands=w.errands,
+            provider_items=w.provider_items,
+            catalog=w.catalog,
+            issuer=w.issuer,
+            now=self.now,
+            request_id="req",
+        )
+
+    def ask(self, principal: Principal = BACKEND, **body: Any) -> OpenedErrand:
+        """A client asks for consent."""
+        w = self.wiring
+        return ask_consent(
+            ConsentAsk.parse({"service": SERVICE, "redirect_uri": BACK, "user_sub": "usr_alice", **body}),
+            principal=principal,
+            clients=w.clients,
+            users=w.users,
+            sessions=w.sessions,
+            connections=w.connections,
             errands=w.errands,
             provider_items=w.provider_items,
             catalog=w.catalog,

@@ -33,6 +33,8 @@ ROUTES = {
         "HEAD /connect/{ticket}",
         "GET /link/{ticket}",
         "HEAD /link/{ticket}",
+        "GET /consent/{ticket}",
+        "HEAD /consent/{ticket}",
     },
     "CallbackFunction": {
         "GET /oauth2/callback/{provider}",
@@ -86,6 +88,10 @@ ROUTES = {
         "OPTIONS /v1/sessions/{sid}",
     },
     "ConnectionsFunction": {
+        "POST /v1/consent-requests",
+        "OPTIONS /v1/consent-requests",
+        "GET /allow/{id}",
+        "POST /allow/{id}",
         "POST /v1/connect-sessions",
         "OPTIONS /v1/connect-sessions",
         "POST /v1/connect-sessions/{id}/complete",

@@ -11,6 +11,7 @@ import base64
 import importlib.util
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -184,11 +185,11 @@ class Stack:
         self.now += seconds
         self.world.now = self.world.provider.now = self.now
 
-    def api_key(self, *scopes: str) -> dict[str, str]:
+    def api_key(self, *scopes: str, client_id: str = "app") -> dict[str, str]:
         """A client's key."""
         made = new_api_key()
         self.world.wiring.api_keys.put(
-            ApiKey(made.key_id, made.secret_hash, scopes, NOON, NOON + 86_400, client_id="app"),
+            ApiKey(made.key_id, made.secret_hash, scopes, NOON, NOON + 86_400, client_id=client_id),
             audit=self.world.event("api_key.created"),
         )
         return {"x-api-key": made.text}
@@ -318,6 +319,28 @@ def look_after_the_own_account(stack: Stack) -> None:
     stack.call("AccountFunction", "DELETE /v1/sessions", headers=bearer, query={"keep_current": "true"})
     renew(stack, elsewhere["refresh_token"], status=400)
     stack.call("AccountFunction", "DELETE /v1/sessions", headers=bearer)
+
+
+def let_another_client_use_it(stack: Stack) -> None:
+    """A second client's backend asks; the user proves himself, and answers on our page: no, then yes."""
+    stack.world.add_client("other")
+    bearer = {"authorization": f"Bearer {stack.sign_in('app', BACK)['access_token']}"}
+    connection = stack.connect(bearer)
+    sub = stack.world.wiring.connections.get(connection["id"]).sub
+    stack.sign_in("other", BACK)
+    key = stack.api_key("connections:read", client_id="other")
+    for body, answer in (({"service": SERVICE}, "deny"), ({"connection_id": connection["id"]}, "allow")):
+        wanted = {"redirect_uri": BACK, "user_sub": sub, **body}
+        asked = stack.call("ConnectionsFunction", "POST /v1/consent-requests", json=wanted, headers=key)
+        path = urlsplit(json.loads(asked["body"])["consent_url"]).path
+        stack.call("AuthorizeFunction", "GET /consent/{ticket}", path=path)
+        sent = stack.call("AuthorizeFunction", "GET /consent/{ticket}", path=path, query={"provider": "example"})
+        path = urlsplit(stack._consent(sent["headers"]["location"])["headers"]["location"]).path
+        page = stack.call("ConnectionsFunction", "GET /allow/{id}", path=path)["body"]
+        form = dict(re.findall(r'name="(form_token|connection)" value="([^"]*)"', page)) | {"answer": answer}
+        ours = {"origin": stack.world.wiring.issuer}
+        done = stack.call("ConnectionsFunction", "POST /allow/{id}", path=path, form=form, headers=ours)
+        assert f"result={'granted' if answer == 'allow' else 'denied'}" in done["headers"]["location"]
 
 
 def look_at_consents(stack: Stack) -> None:
@@ -516,6 +539,7 @@ JOURNEYS: tuple[Callable[[Stack], None], ...] = (
     connect_for_a_named_user,
     connect_for_oneself,
     look_after_the_own_account,
+    let_another_client_use_it,
     look_at_consents,
     link_and_unlink,
     look_after_the_own_keys,

@@ -25,12 +25,13 @@ from hypothesis import strategies as st
 
 from grantkeeper import ids
 from grantkeeper.api_key_format import new_api_key
+from grantkeeper.edge.consent_page import form_token_of
 from grantkeeper.model import ApiKey, AuthorizationCode, Avatar, Identity, Principal, Session
 from grantkeeper.oauth.pkce import code_challenge
 from grantkeeper.services.issue_tokens import RefreshToken
 from tests.doubles.connect_world import ALICE, BACK, KEY_SERVICE, SERVICE
 from tests.doubles.deployment import REDIRECT_URI, SECRET, VERIFIER, audit_event, deployment
-from tests.doubles.errand_world import ErrandWorld, link_identity
+from tests.doubles.errand_world import ALICES, ErrandWorld, link_identity
 from tests.doubles.provider import Account
 from tests.support.functions import CONTEXT, Function, http_event
 
@@ -248,6 +249,23 @@ class World:
 
     def _v1_sessions__sid(self, _: str) -> dict[str, Any]:
         return {"headers": self.bearer, "path": {"sid": self._session(ids.new_id("fam"), "spa").sid}}
+
+    def _v1_consent_requests(self, _: str) -> dict[str, Any]:
+        body = {"connection_id": self.stays.id, "redirect_uri": BACK, "state": "s", "user_sub": "usr_alice"}
+        return {"json": body, "headers": JSON | self.key}
+
+    def _consent__ticket(self, _: str) -> dict[str, Any]:
+        return {"path": {"ticket": self.steps.ask().url.rpartition("/")[2]}, "query": {"provider": "example"}}
+
+    def _allow__id(self, route: str) -> dict[str, Any]:
+        browser = ids.new_secret()
+        departure = self.steps.follow_errand(self.steps.ask().url, browser=browser, provider_id="example")
+        page = self.steps.back_from("example", departure.location, account=ALICES, browser=browser)
+        errand_id = page.rpartition("/")[2]
+        parts = {"path": {"id": errand_id}, "cookies": {"__Host-gk_browser": browser}}
+        form = {"answer": "deny", "form_token": form_token_of(browser, errand_id), "connection": self.stays.id}
+        headers = FORM | {"origin": self.wiring.issuer}
+        return parts if route.startswith("GET") else {**parts, "form": form, "headers": headers}
 
     def _v1_consents(self, _: str) -> dict[str, Any]:
         return {"headers": self.bearer}

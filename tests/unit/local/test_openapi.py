@@ -12,7 +12,16 @@ from openapi_spec_validator import validate
 
 from grantkeeper.edge import schemas
 from grantkeeper.providers.catalog import Catalog
-from grantkeeper.services import add_api_key, confirm_connection, open_connect_session, own_api_keys, own_profile
+from grantkeeper.services import (
+    add_api_key,
+    ask_consent,
+    confirm_connection,
+    confirm_link,
+    open_connect_session,
+    open_link,
+    own_api_keys,
+    own_profile,
+)
 from local.openapi import COMMITTED, apps, describe
 from local.openapi_words import EXAMPLES, kinds
 from tests.infrastructure.template import of_type
@@ -56,6 +65,9 @@ def test_t01_every_route_under_v1_says_who_may_call():
     [
         (open_connect_session, "ConnectSessionRequest"),
         (confirm_connection, "Confirmation"),
+        (open_link, "IdentityLinkRequest"),
+        (confirm_link, "LinkConfirmation"),
+        (ask_consent, "ConsentRequest"),
         (add_api_key, "ApiKeyConnection"),
         (own_profile, "ProfileChange"),
         (own_api_keys, "ApiKeyRequest"),

@@ -1,5 +1,5 @@
 """
-The two pages people see of us: choose how to sign in, and what went wrong.
+The pages people see of us: choose how to sign in, and what went wrong; `consent_page` makes a third.
 
 Plain HTML that needs no script, no image and nobody else's server. The one
 style sheet is allowed by its hash, so injected markup could not even be
@@ -40,10 +40,17 @@ a:focus-visible{outline:3px solid var(--accent);outline-offset:2px}
 footer{margin-top:1.5rem;padding-top:1rem;border-top:1px solid var(--line);color:var(--soft);font-size:.875rem}
 code{display:block;font:.8125rem/1.5 ui-monospace,monospace;overflow-wrap:anywhere;user-select:all}
 """
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-CONTENT_SECURITY_POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-)
+
+
+def _policy(style: str, form_action: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'; base-uri 'none'; "
+        f"form-action {form_action}"
+    )
+
+
+CONTENT_SECURITY_POLICY = _policy(_STYLE, "'none'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,7 @@ def chooser_page(client_name: str, choices: Iterable[Choice]) -> Response:
         f'<li><a href="{escape(choice.url)}">Continue with {escape(choice.display_name)}</a></li>' for choice in choices
     )
     title = f"Sign in to {client_name}"
-    return _page(
+    return page(
         title, f'<h1>{escape(title)}</h1><p class="soft">Choose the account to sign in with.</p><ul>{items}</ul>'
     )
 
@@ -80,20 +87,29 @@ def error_page(detail: str, *, status: int = 400, title: str = "That did not wor
         f"<h1>{escape(title)}</h1><p>{escape(detail)}</p>"
         f'<p class="soft">Go back to the application and start again. You can close this page.</p>{reference}'
     )
-    return _page(title, body, status=status)
+    return page(title, body, status=status)
 
 
 def notice_page(title: str, detail: str) -> Response:
     """Say that something is done."""
-    return _page(title, f"<h1>{escape(title)}</h1><p>{escape(detail)}</p>")
+    return page(title, f"<h1>{escape(title)}</h1><p>{escape(detail)}</p>")
 
 
-def _page(title: str, body: str, *, status: int = 200) -> Response:
+def page(title: str, body: str, *, status: int = 200, more_style: str = "", form_action: str = "'none'") -> Response:
+    """
+    A whole page.
+
+    Args:
+        body: HTML; what varies in it is escaped.
+        more_style: Rules for what only this page has.
+        form_action: Where its forms may lead, redirects included.
+    """
+    style = _STYLE + more_style
     html = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta name="robots" content="noindex"><title>{escape(title)}</title><style>{_STYLE}</style></head>'
+        f'<meta name="robots" content="noindex"><title>{escape(title)}</title><style>{style}</style></head>'
         f"<body><main>{body}</main></body></html>"
     )
-    headers = {"content-type": "text/html; charset=utf-8", "content-security-policy": CONTENT_SECURITY_POLICY}
-    return Response(status, html, headers)
+    policy = CONTENT_SECURITY_POLICY if not more_style else _policy(style, form_action)
+    return Response(status, html, {"content-type": "text/html; charset=utf-8", "content-security-policy": policy})

@@ -404,6 +404,38 @@ class ConsentList(TypedDict):
     consents: list[Consent]
 
 
+class ConsentRequest(TypedDict):
+    """For which connection of the user's; by service, and he chooses. A client's key names the user."""
+
+    redirect_uri: Annotated[str, Field(min_length=1, description="Registered for the client, exactly")]
+    service: NotRequired[Annotated[str | None, Field(description="One of this service; or name a connection_id")]]
+    connection_id: NotRequired[str | None]
+    state: NotRequired[Annotated[str | None, Field(max_length=1024, description="Comes back in the redirect")]]
+    user_id: NotRequired[Annotated[str | None, Field(description="The client's own id of the user")]]
+    user_sub: NotRequired[Annotated[str | None, Field(description="Our id of the user")]]
+
+
+class ConsentLink(TypedDict):
+    """
+    Open `consent_url` in the user's browser within ten minutes.
+
+    It comes back to `redirect_uri` with `consent_request`, `result` (`granted` or `denied`; or `error`), when granted
+    with `connection_id`, and with `state`.
+    """
+
+    id: Id
+    consent_url: Url
+    expires_at: Time
+
+
+class ConsentAnswer(TypedDict):
+    """What our page sends."""
+
+    form_token: str
+    answer: Literal["allow", "deny"]
+    connection: NotRequired[str]
+
+
 # The trail and the numbers
 
 

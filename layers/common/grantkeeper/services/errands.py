@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -15,6 +16,15 @@ from grantkeeper.services.redirect_uris import require_registered
 LIFETIME = 10 * 60  # seconds
 MAX_STATE = 1024
 _PARAMETER = {"link": "identity_link", "consent": "consent_request"}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedErrand:
+    """What the client gets: an id to finish with, and a URL for the user's browser, which is a secret."""
+
+    id: str
+    url: str = field(repr=False)
+    expires_at: int = 0
 
 
 def read_members(body: Mapping[str, Any], members: tuple[str, ...]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from grantkeeper import ids
@@ -11,7 +11,7 @@ from grantkeeper.errors import Unauthenticated
 from grantkeeper.model import Errand, Principal
 from grantkeeper.ports import Clients, Errands, Providers, Sessions
 from grantkeeper.providers.catalog import Catalog
-from grantkeeper.services.errands import LIFETIME, errand_event, read_members, required
+from grantkeeper.services.errands import LIFETIME, OpenedErrand, errand_event, read_members, required
 from grantkeeper.services.open_connect_session import require_client
 from grantkeeper.services.redirect_uris import require_registered
 from grantkeeper.services.signin_providers import require_signin_provider
@@ -37,15 +37,6 @@ class LinkRequest:
         """
         members = read_members(body, MEMBERS)
         return cls(required(members, "provider"), required(members, "redirect_uri"), members.get("state"))
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedErrand:
-    """What the client gets: an id to finish with, and a URL for the user's browser, which is a secret."""
-
-    id: str
-    url: str = field(repr=False)
-    expires_at: int = 0
 
 
 def open_link(
