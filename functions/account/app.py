@@ -55,7 +55,7 @@ LINKS_PER_MINUTE = 10
 logger = Logger()
 app = App(on_error=report_bugs(logger))
 app_wiring = wiring.from_environment(os.environ)
-app_wiring.warm_up("api_keys", "clients", "sessions", "users", "key_set", "audit")
+app_wiring.warm_up("api_keys", "clients", "sessions", "users", "key_set", "audit", "rate_limits")
 browser_route = BrowserRoutes(app, lambda: app_wiring.clients)
 
 

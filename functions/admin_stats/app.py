@@ -17,7 +17,7 @@ from grantkeeper.services.count_stats import prometheus, stats
 logger = Logger()
 app = App(on_error=report_bugs(logger))
 app_wiring = wiring.from_environment(os.environ)
-app_wiring.warm_up("api_keys", "clients", "counters")
+app_wiring.warm_up("api_keys", "clients", "counters", "rate_limits")
 
 
 @app.route("GET /v1/admin/stats", operation=Operation("AdminStats", access=Access("admin:read", ANY)))

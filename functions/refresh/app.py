@@ -31,7 +31,7 @@ metrics = Metrics()
 reports = Reports(logger, metrics)
 routes = App(on_error=report_bugs(logger))
 app_wiring = wiring.from_environment(os.environ)
-app_wiring.warm_up("api_keys", "grants", "connections", "provider_items", "vault", "breakers")
+app_wiring.warm_up("api_keys", "grants", "connections", "provider_items", "vault", "breakers", "rate_limits")
 first_uses = FirstUses()
 
 

@@ -13,9 +13,9 @@ from grantkeeper import wiring
 from grantkeeper.edge.bugs import report_bugs
 from grantkeeper.edge.cors import allow_registered_origin, preflight
 from grantkeeper.edge.http import App, Request, Response, json_response, problem, see_other
-from grantkeeper.edge.oauth_clients import authenticate_client
 from grantkeeper.edge.operations import Operation
 from grantkeeper.edge.pages import error_page, notice_page
+from grantkeeper.edge.sign_in_limits import limited_client, slowed_refresh
 from grantkeeper.errors import BadRequest, GrantkeeperError, OAuthError
 from grantkeeper.model import Client
 from grantkeeper.services.end_session import end_session
@@ -30,7 +30,7 @@ LOGOUT = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui
 logger = Logger()
 app = App(on_error=report_bugs(logger))
 app_wiring = wiring.from_environment(os.environ)
-app_wiring.warm_up("clients", "codes", "sessions", "users", "signer", "key_set")
+app_wiring.warm_up("clients", "codes", "sessions", "users", "signer", "key_set", "rate_limits")
 
 
 @app.route(
@@ -44,7 +44,7 @@ def post_token(request: Request) -> Response:
 
 @app.route(
     "POST /oauth2/revoke",
-    operation=Operation(form="RevocationRequest", security="client", errors=(401,), fails="oauth"),
+    operation=Operation(form="RevocationRequest", security="client", errors=(401, 429), fails="oauth"),
 )
 def post_revoke(request: Request) -> Response:
     """Revoke a refresh token with its session (RFC 7009)."""
@@ -71,7 +71,7 @@ def post_revoke(request: Request) -> Response:
 @app.route(
     "POST /oauth2/introspect",
     operation=Operation(
-        "Introspection", form="IntrospectionRequest", security="confidential_client", errors=(401,), fails="oauth"
+        "Introspection", form="IntrospectionRequest", security="confidential_client", errors=(401, 429), fails="oauth"
     ),
 )
 def post_introspect(request: Request) -> Response:
@@ -155,29 +155,25 @@ def _token(request: Request) -> Mapping[str, Any]:
             request_id=request.request_id,
         )
     if grant_type == "refresh_token":
-        return refresh_session(
-            form,
-            client=client,
-            sessions=app_wiring.sessions,
-            users=app_wiring.users,
-            signer=app_wiring.signer,
-            issuer=app_wiring.issuer,
-            now=_now(),
-            request_id=request.request_id,
-        )
+
+        def refresh() -> Mapping[str, Any]:
+            return refresh_session(
+                form,
+                client=client,
+                sessions=app_wiring.sessions,
+                users=app_wiring.users,
+                signer=app_wiring.signer,
+                issuer=app_wiring.issuer,
+                now=_now(),
+                request_id=request.request_id,
+            )
+
+        return slowed_refresh(form, refresh, request=request, limits=app_wiring.rate_limits, now=_now())
     raise OAuthError("unsupported_grant_type", "Use authorization_code or refresh_token.")
 
 
 def _client(form: Mapping[str, str], request: Request) -> Client:
-    issuer = app_wiring.issuer
-    return authenticate_client(
-        form,
-        request.headers,
-        clients=app_wiring.clients,
-        audiences=(issuer, f"{issuer}/oauth2/token"),
-        used_assertions=app_wiring.rate_limits,
-        now=_now(),
-    )
+    return limited_client(form, request, ports=app_wiring, now=_now())
 
 
 def _form(request: Request) -> Mapping[str, str]:

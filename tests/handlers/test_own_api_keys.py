@@ -22,7 +22,7 @@ ROTATE, ONE = "/v1/api-keys/{id}/rotate", "/v1/api-keys/{id}"
 
 @pytest.fixture
 def api(monkeypatch):
-    api = api_of(monkeypatch, "account", "connections", "refresh")
+    api = api_of(monkeypatch, "account", "connections")
     scopes = (*Client("", "", (), 0).scopes, "account:write", "connections:token")
     api.world.add_client("app", scopes=scopes)
     return api

@@ -633,6 +633,9 @@ class RateLimits(Protocol):
     def hit(self, key: str, *, limit: int, window: int, now: int) -> int:
         """Count one; returns 0 when allowed, else seconds to wait."""
 
+    def add(self, key: str, *, amount: int, window: int, now: int) -> int:
+        """Count some; returns how many everybody counted in this window."""
+
 
 # --- crypto ----------------------------------------------------------------
 

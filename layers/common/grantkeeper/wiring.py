@@ -54,6 +54,11 @@ class Wiring:
         """Shards of the due index that new rows are spread over."""
         return int(self.env.get("DUE_SHARDS", "16"))
 
+    @cached_property
+    def calls_per_minute(self) -> int:
+        """Token calls that one client may make in a minute; every other limit is a share of it."""
+        return int(self.env.get("CALLS_PER_MINUTE", "6400"))
+
     @property
     def local(self) -> bool:
         """True on the local run: plain http and loopback providers are allowed."""

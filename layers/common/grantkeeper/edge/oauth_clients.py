@@ -69,6 +69,16 @@ def authenticate_client(
     return client
 
 
+def claimed_client(form: Mapping[str, str], headers: Mapping[str, str]) -> str:
+    """
+    The client that a request says it is of, believed by nobody yet.
+
+    Raises:
+        OAuthError: As `authenticate_client`.
+    """
+    return _presented(form, headers).client_id
+
+
 def _presented(form: Mapping[str, str], headers: Mapping[str, str]) -> _Presented:
     header = headers.get("authorization")
     ways = [name for name in ("client_secret", "client_assertion") if name in form]

@@ -14,13 +14,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from grantkeeper.api_key_format import PREFIX
+from grantkeeper.api_key_format import PREFIX, parse_api_key
 from grantkeeper.edge.http import Request
 from grantkeeper.edge.key_principals import active_client, active_user, by_api_key, refuse
 from grantkeeper.edge.operations import Access, Caller
+from grantkeeper.edge.rate_limits import count_call, note_failure, require_no_pause, somebody_guesses
 from grantkeeper.errors import BadRequest, Forbidden, InsufficientScope, Unauthenticated
 from grantkeeper.model import Principal, Session
-from grantkeeper.ports import ApiKeys, Clients, KeySet, Sessions, Users
+from grantkeeper.ports import ApiKeys, Clients, KeySet, RateLimits, Sessions, Users
 from grantkeeper.services.scopes import effective_scopes
 from grantkeeper.services.verify_token import live_session, verify_access_token
 
@@ -119,26 +120,39 @@ class PrincipalPorts(Protocol):
     def sessions(self) -> Sessions: ...
     @property
     def users(self) -> Users: ...
+    @property
+    def rate_limits(self) -> RateLimits: ...
+    @property
+    def calls_per_minute(self) -> int: ...
 
 
 def permitted(request: Request, access: Access, *, ports: PrincipalPorts, now: int) -> Principal:
     """
-    Authenticate, and require what the route's operation says: how every route under /v1 begins.
+    Authenticate, count, and require what the route's operation says: how every route under /v1 begins.
 
     Raises:
+        TooManyRequests: The caller's minute is spent, or somebody guesses at this key from this address.
         Forbidden: This kind of caller is not for this route.
         GrantkeeperError: As `authenticate`, `require_scope` and `require_recent_sign_in`.
     """
-    principal = authenticate(
-        request,
-        issuer=ports.issuer,
-        key_set=ports.key_set,
-        api_keys=ports.api_keys,
-        clients=ports.clients,
-        sessions=ports.sessions,
-        users=ports.users,
-        now=now,
-    )
+    limits = ports.rate_limits
+    if somebody_guesses():
+        require_no_pause(_presented_key(request), request, limits=limits, now=now)
+    try:
+        principal = authenticate(
+            request,
+            issuer=ports.issuer,
+            key_set=ports.key_set,
+            api_keys=ports.api_keys,
+            clients=ports.clients,
+            sessions=ports.sessions,
+            users=ports.users,
+            now=now,
+        )
+    except Unauthenticated:
+        note_failure(_presented_key(request), request, limits=limits, now=now)
+        raise
+    count_call(principal, request, scope=access.scope, limits=limits, per_minute=ports.calls_per_minute, now=now)
     require_scope(principal, access.scope)
     if caller_of(principal) not in access.callers:
         raise Forbidden("This is not for your kind of credential.")
@@ -195,6 +209,13 @@ def require_recent_sign_in(principal: Principal, *, sessions: Sessions, now: int
     session = require_live_session(principal, sessions=sessions, now=now)
     if session is None or now - session.created_at > RECENT:
         raise Unauthenticated("Sign in again for this.", error="reauthentication_required")
+
+
+def _presented_key(request: Request) -> str | None:
+    """The name of the key a request presents; None for what cannot be one of ours, which nobody guesses at."""
+    text = request.headers.get("x-api-key") or request.headers.get("authorization", "")[len("bearer ") :]
+    presented = parse_api_key(text)
+    return None if presented is None else f"key:{presented.key_id}"
 
 
 def _bearer(request: Request) -> str | None:
