@@ -12,6 +12,7 @@ from grantkeeper.oauth.same_account import account_marks
 from grantkeeper.oauth.token_response import sealable, token_set
 from grantkeeper.providers.record import RevocationRule
 from grantkeeper.services import spend_token
+from grantkeeper.services import successor as successor_module
 from grantkeeper.services.before_the_call import HOURLY_CAP
 from grantkeeper.services.refresh_run import Cause
 from grantkeeper.services.revoke_upstream import revoke_upstream
@@ -135,6 +136,42 @@ def test_f13_a_bug_while_an_answer_is_looked_at_costs_no_grant(strict, monkeypat
 
     assert_works(strict, generation=2)
     assert strict.tokens().refresh_token == strict.provider.live_refresh_tokens[-1]
+
+
+@pytest.mark.parametrize("expires_in", [0, 3, "soon"])
+def test_a_token_that_has_ended_as_it_comes_is_asked_for_within_the_hours_cap(strict, expires_in):
+    """Whoever reads is not the cause of a refresh a call, nor a sweep of one a minute."""
+    issue = strict.provider._issue
+    strict.provider._issue = lambda family, **how: issue(family, **how) | {"expires_in": expires_in}
+    strict.pass_time(2 * HOUR - strict.now % HOUR)
+
+    for _ in range(40):
+        with pytest.raises(GrantkeeperError):
+            strict.read()
+        strict.pass_time(20)
+
+    assert strict.refreshes <= HOURLY_CAP + 1
+    assert strict.grant().due_at >= strict.grant().refreshed_at + 300
+    assert_works(strict, generation=strict.grant().generation)
+
+
+def test_a_set_that_cannot_be_read_is_spent_within_the_hours_cap(strict, monkeypatch):
+    """A bug of ours in reading it is no licence to ask the provider at every call."""
+
+    def broken(*_, **__):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(successor_module, "plan", broken)
+    strict.pass_time(2 * HOUR - strict.now % HOUR)
+    for _ in range(40):
+        with pytest.raises(GrantkeeperError):
+            strict.read()
+        strict.pass_time(20)
+
+    assert strict.refreshes <= HOURLY_CAP + 1
+    monkeypatch.undo()
+    strict.pass_time(HOUR)
+    assert strict.read().access_token
 
 
 # --- somebody else's ---

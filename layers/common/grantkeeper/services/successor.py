@@ -11,7 +11,7 @@ from grantkeeper.oauth.token_response import normalise_scopes, token_set
 from grantkeeper.ports import Binding, SealingKey
 from grantkeeper.providers.record import Provider
 from grantkeeper.services.forecast import keepalive_of, plan
-from grantkeeper.services.lease_policy import has_strike
+from grantkeeper.services.lease_policy import CLOCK_SKEW, has_strike
 from grantkeeper.services.refresh_run import Cause, Run
 from grantkeeper.services.spend_token import Answered
 
@@ -47,9 +47,10 @@ def successor(
     """
     Make generation g + 1, ready to be saved. Total: whatever the provider answered, there is something to save.
 
-    What is no use to a caller, since it lacks an access token or belongs to somebody else (`same_account`), is marked
-    as rejected from the start, so that nobody is served it, and its refresh token is spent next. Of a stranger's set
-    the first counts as a strike, the next one as the second.
+    What is no use to a caller, since it lacks an access token, has ended as it came, cannot be read or belongs to
+    somebody else (`same_account`), is marked as rejected from the start, so that nobody is served it, and its refresh
+    token is spent next, within the hour's cap. Of a stranger's set the first counts as a strike, the next one as the
+    second.
 
     Args:
         grant: Generation g.
@@ -126,7 +127,8 @@ def _facts(grant: Grant, answered: Answered, *, spent: TokenSet, provider: Provi
     except Exception as error:  # noqa: BLE001 - an odd answer or a bug of ours: neither may cost a grant
         # saved all the same: the refresh token in it may be the only one that is good
         run.report("answer_unreadable", {"connection_id": grant.connection_id, "error": type(error).__name__})
-        facts = Facts(now, grant.scopes, refreshable=spent.refresh_token is not None, due_at=now + UNREADABLE_AGAIN)
+        can_go_on = spent.refresh_token is not None
+        facts = Facts(now, grant.scopes, can_go_on, due_at=now + UNREADABLE_AGAIN, servable=False)
         return _as_forecast(facts, grant)
 
 
@@ -151,11 +153,15 @@ def _read_facts(grant: Grant, answered: Answered, *, provider: Provider, run: Ru
     told = normalise_scopes(provider, tokens.scopes, grant.scopes) if tokens.scopes else grant.scopes
     if sum(map(len, told)) > MOST_SCOPES:
         told = grant.scopes
+    useless = refreshable and tokens.expires_at is not None and tokens.expires_at <= now + CLOCK_SKEW
+    if useless:
+        run.report("answer_expired", {"connection_id": grant.connection_id})
     return Facts(
         tokens.expires_at,
         told,
         refreshable,
-        planned.due_at,
+        now + UNREADABLE_AGAIN if useless else planned.due_at,
+        servable=not useless,
         refresh_token_expires_at=planned.refresh_token_expires_at,
         reconnect_by=planned.reconnect_by,
     )
