@@ -48,7 +48,7 @@ from grantkeeper.services.lease_policy import new_lease
 from grantkeeper.services.rotate_keys import ensure_keys
 from grantkeeper.services.save_first import Kept
 from grantkeeper.services.take_lease import Held
-from grantkeeper.services.work import LONGEST_PAUSE
+from grantkeeper.services.work_of_ends import LONGEST_PAUSE
 from grantkeeper.stores import retrying
 from grantkeeper.stores.grant_item import grant_item, read_grant
 from grantkeeper.stores.grants import DynamoGrants

@@ -61,7 +61,7 @@ def quieten(world: World) -> None:
     world.tell(None, "the faults stop", (), {}, None)
     for _ in range(MOST_ROUNDS):
         rows = [row for row in world.tables.rows.values() if not world.oracle.settled(row)]
-        dues = [row.due_at for row in rows] + [pending.over_at for pending in world.tables.pendings.values()]
+        dues = [row.due_at for row in rows] + [world.tables.discard_due(key) for key in world.tables.pendings]
         if not dues:
             return
         if any(due is None for due in dues):

@@ -31,6 +31,7 @@ class Tables:
         self.accounts: dict[tuple[str, str, str], str] = {}
         self.shared: dict[tuple[str, str], dict[str, None]] = {}
         self.expected: dict[tuple[str, str], dict[str, int]] = {}  # unconfirmed, and until when they count
+        self.put_off: dict[Key, int] = {}  # unconfirmed tokens whose discarding failed
         self.consents: dict[tuple[str, str, str], None] = {}
         self.audit: dict[str, AuditEvent] = {}
         self.grants = MemoryGrants(self)
@@ -50,6 +51,10 @@ class Tables:
         self.sessions[session.id] = session
         self.pendings[(pending.connection.id, pending.session_id)] = pending
         self.expected.setdefault(account_of(pending.connection), {})[pending.connection.id] = pending.over_at
+
+    def discard_due(self, key: Key) -> int:
+        """When unconfirmed tokens are looked at."""
+        return self.put_off.get(key, self.pendings[key].over_at)
 
     def add_lease(self, lease: Lease) -> None:
         """A lease somebody left behind."""
@@ -183,9 +188,9 @@ class MemoryGrants:
             if row.due_at is not None and row.due_at <= before and row.provider not in without
         ]
         found += [
-            DueGrant(cid, session_id, pending.connection.provider, 0, pending.over_at)
+            DueGrant(cid, session_id, pending.connection.provider, 0, self._t.discard_due((cid, session_id)))
             for (cid, session_id), pending in self._t.pendings.items()
-            if pending.over_at <= before and pending.connection.provider not in without
+            if self._t.discard_due((cid, session_id)) <= before and pending.connection.provider not in without
         ]
         found.sort(key=lambda each: (each.due_at, each.connection_id, each.name))
         return found[:limit]
@@ -237,10 +242,15 @@ class MemoryConnections:
         if pending is None:
             return False
         self._t.pendings[(connection_id, session_id)] = replace(pending, expires_at=now - CONFIRM_SLACK)
+        self._t.put_off.pop((connection_id, session_id), None)
         expected = self._t.expected.get(account_of(pending.connection), {})
         if expected.get(connection_id, 0) > now:
             expected[connection_id] = now
         return True
+
+    def postpone_discard(self, connection_id: str, session_id: str, *, due_at: int) -> None:
+        if (connection_id, session_id) in self._t.pendings:
+            self._t.put_off[(connection_id, session_id)] = due_at
 
     def discard(self, connection_id: str, session_id: str, *, audit: AuditEvent) -> Pending | None:
         pending = self._t.pendings.pop((connection_id, session_id), None)

@@ -24,6 +24,7 @@ from grantkeeper.services import (
     spend_token,
     take_lease,
     work,
+    work_of_ends,
 )
 from tests.simulation import memory, side_ports
 
@@ -330,7 +331,7 @@ def _off_index() -> list[Patch]:
             grant.connection_id, grant.name, generation=grant.generation, due_at=None, revoked=revoked
         )
 
-    return [(work, "_postpone", instead)]
+    return [(work, "postpone", instead), (work_of_ends, "postpone", instead)]
 
 
 @mutant("the intent is the refresh token itself")

@@ -13,12 +13,14 @@ from typing import Any
 from grantkeeper.errors import GrantkeeperError
 from grantkeeper.model import AuditEvent, Connection, ConnectSession, Grant, Lease
 from grantkeeper.ports import Pending
+from grantkeeper.stores import keys
 from grantkeeper.stores.connect_sessions import DynamoConnectSessions
 from grantkeeper.stores.connection_item import read_connection, read_pending
 from grantkeeper.stores.connections import DynamoConnections
 from grantkeeper.stores.grant_item import grant_item, lease_item, read_grant, read_lease
 from grantkeeper.stores.grants import DynamoGrants
 from grantkeeper.stores.items import from_item
+from grantkeeper.stores.table import key_item
 from tests.doubles.dynamodb import InMemoryDynamoDB
 from tests.doubles.tables import create_tables
 from tests.simulation.memory import Tables
@@ -58,6 +60,11 @@ class RealTables:
         opened = replace(session, status="open", ticket_hash=f"ticket {session.id}")
         DynamoConnectSessions(self.client, "requests", "audit").put(opened, audit=event)
         self.connections.authorize(pending, session, now=session.created_at, audit=replace(event, id=f"{event.id}a"))
+
+    def discard_due(self, key: tuple[str, str]) -> int:
+        """When unconfirmed tokens are looked at."""
+        item = self.client.get_item(TableName="grants", Key=key_item(keys.pending(*key)))["Item"]
+        return int(item["due_at"]["N"])
 
     def add_lease(self, lease: Lease) -> None:
         self._put(lease_item(lease))
@@ -122,6 +129,8 @@ class ComparedTables(Tables):
             assert ours == theirs, f"{kept} differ:\n  memory {ours}\n  stores {theirs}"
         for session_id, session in self.sessions.items():
             assert session.status == self.real.sessions[session_id].status
+        for key in self.pendings:
+            assert self.discard_due(key) == self.real.discard_due(key)
 
 
 class _Compared:

@@ -36,6 +36,7 @@ OPERATIONS = {  # port method → (class of call, seconds until a refusal is fin
     "connections.unconfirmed": ("read", 3.0),
     "connections.abandon": ("write", 3.0),
     "connections.discard": ("write", 3.0),
+    "connections.postpone_discard": ("write", 3.0),
     "connections.confirm": ("write", 3.0),
     "connections.disconnect": ("write", 3.0),
     "connections.erase": ("write", 3.0),

@@ -107,6 +107,7 @@ def _odd_call(tables: Any, rng: Random, at: int) -> None:
         "pending": lambda: connections.pending("con_a", session, now=now + rng.choice((0, 700))),
         "unconfirmed": lambda: connections.unconfirmed("con_a"),
         "abandon": lambda: connections.abandon("con_a", session, now=now),
+        "put off": lambda: connections.postpone_discard("con_a", session, due_at=now + rng.choice((0, 900))),
         "discard": lambda: connections.discard("con_a", session, audit=audit),
         "confirm": lambda: _confirm(tables, session, now, audit),
         "disconnect": lambda: rng.random() < 0.3 and connections.disconnect("con_a", now=now, audit=audit),

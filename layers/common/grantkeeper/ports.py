@@ -364,6 +364,9 @@ class Connections(Protocol):
         Every unconfirmed half of a connection, those past their time too; consistent. For the worker discarding them.
         """
 
+    def postpone_discard(self, connection_id: str, session_id: str, *, due_at: int) -> None:
+        """Move the time at which unconfirmed tokens past theirs are looked at again; nothing else of them."""
+
     def discard(self, connection_id: str, session_id: str, *, audit: AuditEvent) -> Pending | None:
         """Delete unconfirmed tokens; returns what was deleted, so that it can be revoked upstream."""
 

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from grantkeeper.errors import ProviderUnavailable
+from grantkeeper.errors import ProviderUnavailable, RefreshPending
 from grantkeeper.model import Work
 from grantkeeper.ports import CONFIRM_SLACK
 from grantkeeper.providers.record import RefreshRule, RevocationRule
 from grantkeeper.services.lease_policy import LEASE_SECONDS, RESCUE_HORIZON
+from grantkeeper.services.note_use import day_of
 from grantkeeper.services.rotate_keys import ensure_keys
 from grantkeeper.services.work import AGAIN, JITTER, MOST_THREADS, in_threads, work_through
 from tests.doubles.refresh_world import LASTING, STRICT, RefreshWorld
@@ -270,7 +271,82 @@ def test_a_grant_used_yesterday_is_refreshed_ahead(monkeypatch):
     assert world.grant().generation == 2
 
 
+def test_an_idle_grant_that_was_refused_once_is_decided(monkeypatch):
+    """One read met the refusal and nobody came again: the second look is not put off for lack of use."""
+    world = RefreshWorld(monkeypatch, rule=LASTING)
+    world.pass_time(3 * DAY)
+    do(world, job(world))
+    world.provider.revoke_everything()
+    with pytest.raises(RefreshPending):
+        world.read()
+
+    world.pass_time(60)
+    assert world.grant().due_at <= world.now
+    do(world, job(world))
+
+    assert world.grant().status == "needs_reauth"
+
+
+def test_what_a_worker_has_no_time_for_stays_the_oldest(world):
+    """Nothing is written: moved, a backlog would look young for ever, and the alarm on the oldest never ring."""
+    world.pass_time(HOUR)
+    due_at = world.grant().due_at
+    calls = world.aws.dynamodb.faults.calls
+    before = len(calls)
+
+    do(world, job(world), run=replace(world.run(), remaining_ms=lambda: 14_000))
+
+    assert world.grant().due_at == due_at
+    assert not [name for name, *_ in calls[before:] if name in ("put_item", "update_item", "transact_write_items")]
+
+
+def test_a_grant_that_is_stuck_is_told_to_the_operator(world):
+    """A refusal no record lists ends nothing; after a day past its end it is told by name, every hour."""
+    world.pass_time(2 * DAY)
+    world.wiring.connections.touch(world.connection_id, day=day_of(world.now))
+    answers(world, 403, {"error": "account_on_hold"})
+
+    do(world, job(world))
+
+    assert world.grant().status == "active"
+    assert world.reports.of("refresh_stuck") == [
+        {"connection_id": world.connection_id, "provider": "example", "error": "provider-unavailable"}
+    ]
+
+
 # --- revocation ---
+
+
+def test_a_tombstone_there_is_nothing_to_do_for_is_not_looked_at_every_minute(world):
+    """A row that contradicts its connection, as after a restore by hand, makes no loop and rings no alarm for ever."""
+    world.disconnect()
+    meta = ("CONNECTION#" + world.connection_id, "META")
+    world.wiring.connections._table.update(meta, "SET #status = :active", values={":active": "active"})
+    world.pass_time(600)
+
+    do(world, job(world))
+
+    assert world.grant().due_at > world.now + HOUR
+    assert world.grant().sealed
+
+
+def test_unconfirmed_tokens_a_provider_does_not_take_back_are_put_off(world):
+    """From a minute on to hours, by how long it has been down; nothing but that time changes."""
+    waiting(world)
+    world.pass_time(600 + CONFIRM_SLACK)
+    (before,) = world.wiring.connections.unconfirmed("con_new")
+    for passed, least in ((0, AGAIN), (HOUR, HOUR // 2), (DAY, 6 * HOUR)):
+        world.pass_time(passed)
+        answers(world, 503, {})
+        assert do(world, job(world, "erase", "con_new", 0)) == frozenset()
+        (due,) = [row for row in due_rows(world, before=world.now + DAY) if row.connection_id == "con_new"]
+        assert world.now + least <= due.due_at <= world.now + 6 * HOUR + JITTER
+
+    assert world.wiring.connections.unconfirmed("con_new") == [before]
+
+
+def due_rows(world, *, before):
+    return [row for shard in range(16) for row in world.wiring.grants.due(shard, before=before, limit=10)]
 
 
 def test_a_revoke_message_revokes_and_erases(world):

@@ -14,6 +14,7 @@ _KNOWN: Mapping[str, tuple[str | None, str]] = MappingProxyType(
     {
         "refreshed": (None, "Refreshed"),
         "refresh_postponed": ("warning", "RefreshPostponed"),
+        "refresh_stuck": ("error", "RefreshStuck"),
         "needs_reauth": ("warning", "NeedsReauthorization"),
         "provider_degraded": ("error", "ProviderDegraded"),
         "provider_recovered": ("info", "ProviderRecovered"),

@@ -1,8 +1,8 @@
 """
 The worker: what the sweeper and the disconnects put into the queue.
 
-The index is the backlog, never the queue. Work that was refused, failed or not begun is acknowledged once its
-`due_at` is moved, and the sweeper finds it again. Only a message that cannot be read fails, and one whose upstream
+The index is the backlog, never the queue. Work that was refused or failed is acknowledged once its `due_at` is moved,
+what was not begun is due as it was, and the sweeper finds it again. Only a message that cannot be read fails, and one whose upstream
 revocation could neither be done nor put off.
 """
 
@@ -12,29 +12,26 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from grantkeeper.errors import GrantkeeperError, KeyServiceUnavailable, RefreshPending, StoreUnavailable
+from grantkeeper.errors import GrantkeeperError, RefreshPending, StoreUnavailable
 from grantkeeper.model import Grant, Work
-from grantkeeper.services.discard_tokens import discard_tokens
 from grantkeeper.services.expiring import warn
 from grantkeeper.services.forecast import earliest, warning_of
-from grantkeeper.services.lease_policy import START_NEEDS
+from grantkeeper.services.lease_policy import START_NEEDS, has_strike
 from grantkeeper.services.note_use import is_idle
 from grantkeeper.services.open_grant import open_grant, reseal_if_old
 from grantkeeper.services.refresh import refresh
 from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run, provider_of
-from grantkeeper.services.revoke_upstream import revoke_upstream, sealed_grants
 from grantkeeper.services.schedule import due_at, overdue
 from grantkeeper.services.successor import keepalive_at
+from grantkeeper.services.work_of_ends import AGAIN, JITTER, LONGEST_PAUSE, erase, error_name, postpone, revoke
 
 MOST_THREADS = 25
 AHEAD = 90  # seconds: what is due by the next sweep may be done now
-AGAIN = 45  # seconds until failed work is due again, at the least
-JITTER = 30  # seconds more at first; then a random part of the time it has been failing (exponential, full jitter)
 READ_NEEDS = 6.5  # seconds: a read that hangs must not be cut off with what stands beside it
 DAY = 86_400
 HOUR = 3600
-LONGEST_PAUSE = 6 * HOUR
-LONGEST_SPREAD = 600 - AGAIN  # seconds: no single grant waits longer for its next try than a breaker does
+# seconds: failing work spreads over the time it has been failing, and waits for its next try no longer than a breaker
+LONGEST_SPREAD = 600 - AGAIN
 
 Task = Callable[[], None]
 Parallel = Callable[[Sequence[Task]], None]
@@ -114,9 +111,9 @@ def _one(work: Work, connection_id: str, generation: int, *, ports: RefreshPorts
         if ports.breakers.open_until(work.provider) <= run.clock():  # else due still, and the sweeper waits as well
             _refresh(connection_id, generation, cause=cause, ports=ports, run=run)
     elif work.kind == "revoke":
-        _revoke(connection_id, cause=cause, ports=ports, run=run)
+        revoke(connection_id, cause=cause, ports=ports, run=run)
     elif work.kind == "erase":
-        _erase(connection_id, cause=cause, ports=ports, run=run)
+        erase(connection_id, cause=cause, ports=ports, run=run)
     else:
         for grant in _grants(connection_id, ports=ports):
             if grant.sealed:
@@ -128,7 +125,8 @@ def _refresh(connection_id: str, generation: int, *, cause: Cause, ports: Refres
     now = run.clock()
     for grant in _due(connection_id, generation, before=now + AHEAD, ports=ports):
         if grant.status == "revoked":
-            _revoke(connection_id, cause=cause, ports=ports, run=run)
+            if revoke(connection_id, cause=cause, ports=ports, run=run) == "nothing":
+                postpone(grant, now + LONGEST_PAUSE if grant.sealed else None, ports=ports)
             return
         _refresh_one(grant, cause=cause, ports=ports, run=run)
 
@@ -136,18 +134,17 @@ def _refresh(connection_id: str, generation: int, *, cause: Cause, ports: Refres
 def _refresh_one(grant: Grant, *, cause: Cause, ports: RefreshPorts, run: Run) -> None:
     now = run.clock()
     if grant.status == "needs_reauth":
-        _postpone(grant, None, ports=ports)
+        postpone(grant, None, ports=ports)
         return
+    if run.remaining < START_NEEDS:
+        return  # due still, and the oldest then: moved, its age would be forgotten and nobody told of the delay
     warned = warn(grant, before=now + AHEAD, ports=ports, run=run)  # if it cannot be told, the row stays due
     try:
         if _warned_only(grant, warned, now=now, ports=ports, run=run) or _rests(grant, now=now, ports=ports):
             return
-        if run.remaining < START_NEEDS:
-            _postpone(grant, now, ports=ports)
-            return
         done = refresh(grant, cause=cause, ports=ports, run=run, patience=0)
         if done.grant.generation == grant.generation:
-            _postpone(grant, _next_look(grant, now=now, run=run), ports=ports)
+            postpone(grant, _next_look(grant, now=now, run=run), ports=ports)
     except GrantkeeperError as error:
         _after(error, grant, ports=ports, run=run)
 
@@ -161,7 +158,7 @@ def _warned_only(grant: Grant, warned: Grant, *, now: int, ports: RefreshPorts, 
         if grant.rejected_generation == grant.generation:
             return False
         later = [time for time in (warning_of(warned), warned.reconnect_by) if time is not None and time > now + AHEAD]
-        _postpone(grant, earliest(*later), ports=ports)
+        postpone(grant, earliest(*later), ports=ports)
         return True
     if grant.due_at != max(told, grant.refreshed_at):
         return False
@@ -172,7 +169,7 @@ def _warned_only(grant: Grant, warned: Grant, *, now: int, ports: RefreshPorts, 
         due = earliest(due, keepalive_at(grant, provider=provider_of(grant, ports=ports)))
     if due is not None and due <= now + AHEAD:
         return False
-    _postpone(grant, due, ports=ports)
+    postpone(grant, due, ports=ports)
     return True
 
 
@@ -180,13 +177,15 @@ def _rests(grant: Grant, *, now: int, ports: RefreshPorts) -> bool:
     """Put an idle grant off until its keep-alive: a read refreshes it, and the bill follows use."""
     if not grant.refreshable or grant.expires_at is None:
         return False
+    if has_strike(grant):
+        return False  # what was refused once is decided, or its user is told nothing until somebody asks again
     connection = ports.connections.get(grant.connection_id)
     if connection is None or not is_idle(connection, now=now):
         return False
     rest, told = keepalive_at(grant, provider=provider_of(grant, ports=ports)), warning_of(grant)
     if rest is not None and rest <= now:
         return False
-    _postpone(grant, earliest(rest, told if told is not None and told > now + AHEAD else None), ports=ports)
+    postpone(grant, earliest(rest, told if told is not None and told > now + AHEAD else None), ports=ports)
     return True
 
 
@@ -208,44 +207,10 @@ def _after(error: GrantkeeperError, grant: Grant, *, ports: RefreshPorts, run: R
     if not isinstance(error, RefreshPending | StoreUnavailable):
         spread = max(JITTER, min(overdue(grant, now=now), LONGEST_SPREAD))
     if grant.expires_at is not None and now - grant.expires_at > DAY:
+        facts = {"connection_id": grant.connection_id, "provider": grant.provider, "error": error_name(error)}
+        run.report("refresh_stuck", facts)
         wait, spread = max(wait, HOUR), JITTER  # no outage is that long; it is not forgotten either
-    _postpone(grant, now + wait + int(run.jitter(spread)), ports=ports)
-
-
-def _revoke(connection_id: str, *, cause: Cause, ports: RefreshPorts, run: Run) -> None:
-    try:
-        outcome = revoke_upstream(connection_id, cause=cause, ports=ports, run=run)
-        run.report("upstream_revocation", {"outcome": outcome})
-    except GrantkeeperError as error:
-        run.report("upstream_revocation", {"outcome": "postponed", "error": error_name(error)})
-        _put_off(connection_id, error, ports=ports, run=run)
-
-
-def error_name(error: GrantkeeperError) -> str:
-    """The slug, told apart where the operator's alarms do."""
-    return "key-service-unavailable" if isinstance(error, KeyServiceUnavailable) else error.slug
-
-
-def _put_off(connection_id: str, error: GrantkeeperError, *, ports: RefreshPorts, run: Run) -> None:
-    """Back off by the time that has passed since the disconnect: a minute at first, six hours in the end."""
-    now = run.clock()
-    connection = ports.connections.get(connection_id)
-    passed = 0 if connection is None else (now - connection.updated_at) // 2
-    wait = min(max(error.retry_after or 0, AGAIN, passed), LONGEST_PAUSE)
-    for grant in sealed_grants(connection_id, ports=ports):
-        _postpone(grant, now + wait + int(run.jitter(JITTER)), ports=ports)
-
-
-def _erase(connection_id: str, *, cause: Cause, ports: RefreshPorts, run: Run) -> None:
-    """Unconfirmed tokens are due until they are gone, so a failure needs no postponing."""
-    try:
-        discard_tokens(connection_id, cause=cause, ports=ports, run=run)
-    except GrantkeeperError as error:
-        run.report("discard_postponed", {"error": error_name(error)})
-        if isinstance(error, StoreUnavailable):
-            raise
-    if sealed_grants(connection_id, ports=ports):
-        _revoke(connection_id, cause=cause, ports=ports, run=run)
+    postpone(grant, now + wait + int(run.jitter(spread)), ports=ports)
 
 
 def _due(connection_id: str, generation: int, *, before: int, ports: RefreshPorts) -> Iterable[Grant]:
@@ -265,11 +230,6 @@ def _grants(connection_id: str, *, ports: RefreshPorts) -> Iterable[Grant]:
         grant = ports.grants.get(connection_id, name)
         if grant is not None:
             yield grant
-
-
-def _postpone(grant: Grant, due_at: int | None, *, ports: RefreshPorts) -> None:
-    revoked = grant.status == "revoked"
-    ports.grants.postpone(grant.connection_id, grant.name, generation=grant.generation, due_at=due_at, revoked=revoked)
 
 
 def _soon(run: Run, now: int) -> int:

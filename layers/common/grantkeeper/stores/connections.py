@@ -140,6 +140,16 @@ class DynamoConnections:
             self._table.transact([expected_no_more(self._table, read_pending(item))])
         return True
 
+    def postpone_discard(self, connection_id: str, session_id: str, *, due_at: int) -> None:
+        """Move the time at which unconfirmed tokens past theirs are looked at again; nothing else of them."""
+        with contextlib.suppress(ConditionFailed):
+            self._table.update(
+                keys.pending(connection_id, session_id),
+                "SET #due_at = :due_at",
+                condition="attribute_exists(#pk)",
+                values={":due_at": due_at},
+            )
+
     def discard(self, connection_id: str, session_id: str, *, audit: AuditEvent) -> Pending | None:
         """Delete unconfirmed tokens. Of callers that race, one is given what was deleted."""
         key = keys.pending(connection_id, session_id)
