@@ -36,7 +36,7 @@ from tests.doubles.provider import Account
 from tests.support.functions import CONTEXT, Function, http_event
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
-FUNCTIONS = ("authorize", "callback", "session", "discovery", "connections", "account", "refresh")
+FUNCTIONS = ("authorize", "callback", "session", "discovery", "connections", "account", "refresh", "admin_stats")
 MARK = "zQ9xKvW7"  # part of every invented value: found in an error's body, it was echoed
 NOW = int(time.time())
 JSON, FORM = {"content-type": "application/json"}, {"content-type": "application/x-www-form-urlencoded"}
@@ -196,6 +196,14 @@ class World:
         return {"headers": self.key, "query": {"user_sub": "usr_alice"}}
 
     _v1_status = _v1_connections_stats
+
+    def _metrics(self, _: str) -> dict[str, Any]:
+        made = new_api_key()
+        key = ApiKey(made.key_id, made.secret_hash, ("admin:read", "metrics:read"), NOW, NOW + 86_400)
+        self.wiring.api_keys.put(key, audit=audit_event("api_key.created"))
+        return {"headers": {"x-api-key": made.text}}
+
+    _v1_admin_stats = _metrics
 
     def _v1_audit(self, _: str) -> dict[str, Any]:
         return {"headers": self.bearer, "query": {"limit": "2"}}

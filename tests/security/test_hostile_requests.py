@@ -1,5 +1,6 @@
 """
-What is sent to hurt rather than to be answered (W-13 to W-17, W-20, W-23, W-24): sizes, depths, slow patterns, twins.
+What is sent to hurt rather than to be answered (W-07, W-09, W-13 to W-16, W-20, W-23, W-24): other people's headers,
+sizes, depths, slow patterns, twins.
 
 At the handlers, so that not even what API Gateway would have stopped gets through; times are the best of three, on a
 machine that does other things as well.
@@ -75,6 +76,47 @@ def asked(functions: Any, team: Team, body: str | bytes, *, packed: bool = False
         answer = module.handler(event, CONTEXT)
         best = min(best, time.perf_counter() - begun)
     return answer, best
+
+
+ELSEWHERE = {
+    "host": "evil.example", "x-forwarded-host": "evil.example", "forwarded": "host=evil.example;proto=http",
+    "x-forwarded-proto": "http", "x-forwarded-prefix": "/evil.example", "x-original-url": "/evil.example",
+    "x-rewrite-url": "/evil.example", "x-forwarded-server": "evil.example", "referer": "https://evil.example/",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("route", OPERATIONS)
+def test_w09_no_header_says_where_we_are(functions, route):
+    """Links, redirects and metadata name the deployment's own URL, whatever host was asked."""
+    world = Team().world
+    parts = world.good(route)
+    answer = called(functions, world, route, parts, **ELSEWHERE)
+
+    assert answer["statusCode"] < 400 or route == "POST /oauth2/callback/{provider}"
+    assert "evil.example" not in json.dumps([answer["headers"], answer.get("cookies", [])])
+    if not answer["isBase64Encoded"]:
+        assert "evil.example" not in answer["body"]
+
+
+def test_w07_a_header_makes_no_other_method(functions, team):
+    """`X-HTTP-Method-Override` and its like: a GET stays one."""
+    route = "GET /v1/connections/{id}"
+    for name in ("x-http-method-override", "x-method-override", "x-http-method"):
+        answer = called(functions, team.world, route, team.world.good(route), **{name: "DELETE"})
+
+        assert json.loads(answer["body"])["status"] == "active"
+
+
+def called(functions: Any, world: Any, route: str, parts: dict[str, Any], **headers: str) -> Any:
+    """A request that would succeed, with more headers."""
+    event = http_event(
+        route, path="/", query=parts.get("query", ""), headers={**parts.get("headers", {}), **headers},
+        cookies=parts.get("cookies"), form=parts.get("form"), path_parameters=parts.get("path"),
+        body=json.dumps(parts["json"]) if "json" in parts else None,
+    )  # fmt: skip
+    module = functions[route]
+    module.app_wiring = world.wiring
+    return module.handler(event, CONTEXT)
 
 
 @pytest.mark.parametrize("size", [LIMIT + 1, 6 * 2**20, 10 * 2**20])
