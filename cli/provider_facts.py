@@ -154,7 +154,8 @@ def _rotation(provider: Provider) -> str:
     whether = "may replace" if rule.rotation == "optional" else "replaces"
     fate = {
         "valid": "the old one stays valid",
-        "grace": f"the old one is good for some {rule.grace_seconds} seconds more",
+        "grace": f"the old one is good for some {rule.grace_seconds} seconds more"
+        + (", for the same answer again" if rule.grace_answer == "same" else ""),
         "revoked": "the old one is taken to be dead at once",
     }[rule.previous_refresh_token]
     access = " The old access token stops with it." if rule.previous_access_token == "revoked" else ""

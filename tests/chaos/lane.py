@@ -32,7 +32,7 @@ WORD = re.compile(r"[A-Za-z0-9_-]{20,}")
 PATIENCE = 60  # seconds for anything a worker does
 REFRESH_RULES = {
     "strict": {"rotation": "always", "previous_refresh_token": "revoked"},
-    "grace": {"rotation": "always", "previous_refresh_token": "grace", "grace_seconds": GRACE},
+    "grace": {"rotation": "always", "previous_refresh_token": "grace", "grace_seconds": GRACE, "grace_answer": "same"},
     "lasting": {"rotation": "none", "previous_refresh_token": "valid"},
 }
 

@@ -47,7 +47,7 @@ KEY = Principal("api_key", frozenset({"connections:token"}), client_id=CLIENT, k
 TIMEOUT = 20.0  # of the function, in seconds
 
 STRICT = RefreshRule(rotation="always", previous_refresh_token="revoked")
-GRACE = RefreshRule(rotation="always", previous_refresh_token="grace", grace_seconds=600)
+GRACE = RefreshRule(rotation="always", previous_refresh_token="grace", grace_seconds=600, grace_answer="same")
 LASTING = RefreshRule(rotation="none", previous_refresh_token="valid")
 RULES = {"strict": STRICT, "grace": GRACE, "lasting": LASTING}
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 RESCUE_HORIZON = 300  # seconds
-STRICT = ("strict", "family", "short_grace", "optional")
+STRICT = ("strict", "family", "short_grace", "renewing", "optional")
 STRIKE_SPACING = 30  # seconds between two dead answers, by the true clock
 LATENCY = 9.0  # seconds an answer may have been on its way while its token aged
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import parse_qs
 
 from grantkeeper.ports import HttpRequest, HttpResponse
@@ -31,14 +31,15 @@ CLIENT_SECRET = "our-secret"
 REFRESH_MARK = "rt~"  # in every refresh token and in nothing else, so that it can be searched for
 ACCESS_MARK = "at~"
 
-Profile = Literal["strict", "family", "grace", "short_grace", "lasting", "silent", "optional", "fixed"]
-PROFILES: tuple[Profile, ...] = ("strict", "family", "grace", "short_grace", "lasting", "silent", "optional", "fixed")
+Profile = Literal["strict", "family", "grace", "short_grace", "renewing", "lasting", "silent", "optional", "fixed"]
+PROFILES: tuple[Profile, ...] = get_args(Profile)
 Effect = Literal["token", "grant"]
 
 _RULES: dict[str, RefreshRule] = {
     "strict": RefreshRule(rotation="always", previous_refresh_token="revoked"),
     "family": RefreshRule(rotation="always", previous_refresh_token="revoked"),
-    "grace": RefreshRule(rotation="always", previous_refresh_token="grace", grace_seconds=GRACE),
+    "grace": RefreshRule(rotation="always", previous_refresh_token="grace", grace_seconds=GRACE, grace_answer="same"),
+    "renewing": RefreshRule(rotation="always", previous_refresh_token="grace", grace_seconds=GRACE),
     "short_grace": RefreshRule(rotation="always", previous_refresh_token="grace", grace_seconds=SHORT_GRACE),
     "lasting": RefreshRule(rotation="none", previous_refresh_token="valid"),
     "silent": RefreshRule(rotation="none", previous_refresh_token="valid"),
@@ -145,7 +146,7 @@ class SimulatedProvider:
             family.revoked = family.revoked or "withdrawn"
 
     def _in_grace(self, family: Family, token: str | None, now: float) -> bool:
-        grace = {"grace": GRACE, "short_grace": SHORT_GRACE}.get(self.profile, 0)
+        grace = {"grace": GRACE, "renewing": GRACE, "short_grace": SHORT_GRACE}.get(self.profile, 0)
         return grace > 0 and token == family.previous and now <= family.rotated_at + grace
 
     # --- endpoints ---
@@ -170,7 +171,13 @@ class SimulatedProvider:
             self.refreshes += 1
             body = self._issue(family, now=now)
             return granted(body), family.issues[-1]
-        if self._in_grace(family, token, now):  # repeats itself: the same refresh token again
+        if self._in_grace(family, token, now):  # repeats itself, or forgets what it answered before
+            if self.profile == "renewing":
+                since = family.rotated_at
+                family.current = token
+                body = self._issue(family, now=now)
+                family.rotated_at = since
+                return granted(body), family.issues[-1]
             body = self._again(family, now)
             return granted(body), family.issues[-1]
         if self.profile == "family":
@@ -178,7 +185,7 @@ class SimulatedProvider:
         return dead(), None
 
     def _issue(self, family: Family, *, now: float, first: bool = False) -> bytes:
-        rotates = first or self.profile in ("strict", "family", "grace", "short_grace")
+        rotates = first or self.profile in ("strict", "family", "grace", "short_grace", "renewing")
         if self.profile == "optional" and not first:
             rotates = self.coin() < 0.5
         if self.profile == "fixed":

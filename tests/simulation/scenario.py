@@ -26,7 +26,7 @@ def _bag(**weights: int) -> list[str]:
     return [name for name, weight in weights.items() for _ in range(weight)]
 
 
-PROFILE_BAG = _bag(strict=4, family=4, grace=3, short_grace=2, lasting=2, silent=1, optional=2, fixed=2)
+PROFILE_BAG = _bag(strict=4, family=4, grace=3, short_grace=2, renewing=2, lasting=2, silent=1, optional=2, fixed=2)
 STATE_BAG = _bag(fresh=2, near=10, expired=8, orphan=3, spent_orphan=2, parked=3, restored=1, endless=1, struck=3)
 ACTOR_BAG = _bag(
     read=6, rejected=3, forced=3, worker=4, twice=3, sweep=3, disconnect=4, revoke=1, reconnect=2, sync=1, withdraw=1

@@ -47,6 +47,7 @@ GRANT = Grant(
 )
 STRICT = RefreshRule()
 LASTING = RefreshRule(rotation="none")
+GRACE = RefreshRule(rotation="always", previous_refresh_token="grace", grace_seconds=600, grace_answer="same")
 MICROSOFT = RefreshRule(rotation="always", previous_refresh_token="valid")
 
 
@@ -69,7 +70,7 @@ def test_the_living_are_waited_for():
 
 @pytest.mark.parametrize(
     "rule",
-    [LASTING, MICROSOFT, RefreshRule(rotation="always", previous_refresh_token="grace", grace_seconds=600)],
+    [LASTING, MICROSOFT, GRACE],
 )
 def test_an_orphan_that_may_be_spent_twice_is_taken_at_once(rule):
     """The retry gets the same or a working successor."""
@@ -79,7 +80,7 @@ def test_an_orphan_that_may_be_spent_twice_is_taken_at_once(rule):
 
 @pytest.mark.parametrize(
     "rule",
-    [STRICT, RefreshRule(rotation="always", previous_refresh_token="grace", grace_seconds=60)],
+    [STRICT, replace(GRACE, grace_seconds=60), replace(GRACE, grace_answer="another")],
 )
 def test_a_strict_orphan_waits_for_the_rescue(rule):
     """A grace shorter than lease, sweep and queue together is none."""

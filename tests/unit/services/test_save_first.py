@@ -23,8 +23,10 @@ from grantkeeper.stores.aws import (
 )
 from grantkeeper.stores.queues import rescued_grant
 from tests.doubles.refresh_world import (
+    GRACE,
     TIMEOUT,
     Killed,
+    RefreshWorld,
     assert_works,
     grant_write,
 )
@@ -132,6 +134,37 @@ def test_f16_an_outage_longer_than_the_horizon_costs_no_parked_answer(strict, ou
 
     assert strict.refreshes == 1
     assert_works(strict, generation=2)
+
+
+def test_f16_a_parked_answer_is_not_made_void_by_a_replay_within_the_grace(monkeypatch):
+    """A provider that answers a replay with another token forgets the first: nobody asks before it is saved."""
+    world = RefreshWorld(monkeypatch, rule=replace(GRACE, grace_answer="another"))
+    world.pass_time(HOUR - 60)
+    world.aws.dynamodb.faults.throttle("put_item", times=1000, when=grant_write)
+    world.refresh()
+    world.aws.dynamodb.faults.clear()
+
+    world.pass_time(LEASE_SECONDS)
+    for _ in range(3):
+        with pytest.raises(RefreshPending):
+            world.refresh(wiring=world.container())
+        world.pass_time(60)
+    rescue(rescued_grant(world.parked()[0]), grants=world.wiring.grants)
+
+    assert world.refreshes == 1
+    assert_works(world, generation=2)
+
+
+def test_f12_killed_in_the_window_costs_nothing_within_the_grace_of_such_a_provider(monkeypatch):
+    """After the horizon its grace still holds: the lost answer is asked for again."""
+    world = RefreshWorld(monkeypatch, rule=replace(GRACE, grace_answer="another"))
+    world.pass_time(HOUR - 60)
+    world.die_at("after")
+    world.outwait_orphan()
+
+    world.refresh(wiring=world.container())
+
+    assert_works(world, generation=2)
 
 
 def test_f17_a_late_holder_drops_what_another_has_replaced(grace):

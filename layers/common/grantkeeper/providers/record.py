@@ -88,6 +88,7 @@ class RefreshRule:
     rotation: Literal["none", "optional", "always"] = "optional"
     previous_refresh_token: Literal["valid", "grace", "revoked"] = "revoked"
     grace_seconds: int = 0
+    grace_answer: Literal["same", "another"] = "another"  # to a replay in that time: `another` makes the first void
     previous_access_token: Literal["valid", "revoked"] = "valid"
     absolute_days: int | None = None
     inactivity_days: int | None = None

@@ -98,10 +98,16 @@ def standing(lease: Lease, *, grant: Grant, rule: RefreshRule, now: int) -> Wait
 
 
 def may_spend_twice(rule: RefreshRule) -> bool:
-    """Tell whether a refresh token survives its own use long enough for a retry after a crash."""
+    """
+    Tell whether a refresh token survives its own use long enough for a retry after a crash, and costs nothing by it.
+
+    A provider that answers a replay with another token makes the first answer void, which may be waiting in the rescue
+    queue: there the retry comes after the horizon, as long as it is still in the grace.
+    """
     if rule.rotation == "none" or rule.previous_refresh_token == "valid":
         return True
-    return rule.previous_refresh_token == "grace" and rule.grace_seconds > REDELIVERY
+    repeats = rule.previous_refresh_token == "grace" and rule.grace_answer == "same"
+    return repeats and rule.grace_seconds > REDELIVERY
 
 
 def is_strict(rule: RefreshRule) -> bool:
