@@ -150,7 +150,7 @@ def _errand(request: Request, kind: Literal["link", "consent"]) -> Response:
         return _error(error, request)
     if isinstance(answer, WhoAreYou):
         choices = [_choice(request, provider, f"/consent/{ticket}") for provider in answer.providers]
-        return chooser_page(answer.client.client_name, choices)
+        return chooser_page(answer.client.client_name, choices, proving=True)
     return see_other(answer.location, cookies=_bound(binding, *answer.providers))
 
 

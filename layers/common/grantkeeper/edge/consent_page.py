@@ -64,8 +64,8 @@ def consent_page(
         title = f"Let {client_name} use a connection?"
         choices = "".join(_choice(c, services, checked=len(connections) == 1) for c in connections)
         body = (
-            f'<p class="soft">{name} will be able to read its access token: it can do there what is listed, until you '
-            f"take this back.</p><fieldset><legend>Which one?</legend>{choices}</fieldset>"
+            f'<p class="soft">{name} can then act there for you, as far as the list goes, until you take it back.</p>'
+            f"<fieldset><legend>Which one?</legend>{choices}</fieldset>"
         )
         answers = _button("deny", "Deny") + _button("allow", "Allow", kind="yes")
     else:

@@ -61,15 +61,19 @@ class Choice:
     url: str
 
 
-def chooser_page(client_name: str, choices: Iterable[Choice]) -> Response:
-    """Let the user pick a provider. Choosing starts the trip; showing the page starts nothing."""
+def chooser_page(client_name: str, choices: Iterable[Choice], *, proving: bool = False) -> Response:
+    """
+    Let the user pick a provider. Choosing starts the trip; showing the page starts nothing.
+
+    Args:
+        proving: He proves to us who he is, and is signed in nowhere by it.
+    """
     items = "".join(
         f'<li><a href="{escape(choice.url)}">Continue with {escape(choice.display_name)}</a></li>' for choice in choices
     )
-    title = f"Sign in to {client_name}"
-    return page(
-        title, f'<h1>{escape(title)}</h1><p class="soft">Choose the account to sign in with.</p><ul>{items}</ul>'
-    )
+    title = f"{client_name} asks for your consent" if proving else f"Sign in to {client_name}"
+    hint = "First show who you are: choose how you sign in." if proving else "Choose the account to sign in with."
+    return page(title, f'<h1>{escape(title)}</h1><p class="soft">{hint}</p><ul>{items}</ul>')
 
 
 def error_page(detail: str, *, status: int = 400, title: str = "That did not work", request_id: str = "") -> Response:
