@@ -38,8 +38,6 @@ STATUSES = {
 
 
 ABOUT = """
-Users sign in with their accounts elsewhere, connect services, and a team's backend reads access tokens that work.
-
 ## How to authenticate
 
 Send exactly one credential, in a header; in a URL or a body it is none.
