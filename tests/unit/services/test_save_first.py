@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +15,8 @@ from grantkeeper.errors import (
 from grantkeeper.model import Profile
 from grantkeeper.services import successor as successor_module
 from grantkeeper.services.lease_policy import CALL_BUDGET, LEASE_SECONDS, RESCUE_HORIZON, START_NEEDS
+from grantkeeper.services.refresh import refresh
+from grantkeeper.services.refresh_run import Cause
 from grantkeeper.services.rescue import rescue
 from grantkeeper.stores.aws import (
     CONNECT_TIMEOUT,
@@ -165,6 +168,52 @@ def test_f12_killed_in_the_window_costs_nothing_within_the_grace_of_such_a_provi
     world.refresh(wiring=world.container())
 
     assert_works(world, generation=2)
+
+
+@pytest.mark.parametrize("broken", ["save", "park"])
+def test_f16_a_bug_in_one_store_s_adapter_leaves_the_other(strict, monkeypatch, broken):
+    """An answer in hand is not dropped for an error nobody thought of; only its name is told."""
+
+    def bug(*_args):
+        raise UnicodeEncodeError("utf-8", "secret", 0, 1, "bug")
+
+    ports, run = strict.ports(), strict.run()
+    kept = SimpleNamespace(**vars(ports))
+    if broken == "save":
+        kept.grants = _Instead(ports.grants, save=bug)
+    else:
+        strict.aws.dynamodb.faults.throttle("put_item", times=3, when=grant_write)
+        kept.rescue_queue = SimpleNamespace(park=bug)
+        run = replace(run, remaining_ms=iter([20_000] * 8 + [7_000] * 99).__next__)
+    refresh(strict.grant(), cause=Cause("sweep", "system"), ports=kept, run=run)
+
+    if broken == "save":
+        assert rescue(rescued_grant(strict.parked()[0]), grants=strict.wiring.grants) == "saved"
+    assert_works(strict, generation=2)
+    assert "secret" not in str(strict.reports.events)
+    assert strict.reports.of("token_set_lost") == []
+    assert strict.reports.of(f"{broken}_failed")[0]["error"] == "UnicodeEncodeError"
+
+
+class _Instead:
+    def __init__(self, port, **methods):
+        self.__dict__ |= methods
+        self._port = port
+
+    def __getattr__(self, name):
+        return getattr(self._port, name)
+
+
+@pytest.mark.parametrize("scope", ["files.read \ud800", "files.read \x00 files.write"])
+def test_f14_scopes_that_no_table_takes_cost_no_grant(strict, scope):
+    """What cannot be printed is no scope; the answer it came with is saved."""
+    issue = strict.provider._issue
+    strict.provider._issue = lambda family, **how: issue(family, **how) | {"scope": scope}
+
+    strict.refresh()
+
+    assert_works(strict, generation=2)
+    assert "".join(strict.grant().scopes).isprintable()
 
 
 def test_f17_a_late_holder_drops_what_another_has_replaced(grace):

@@ -81,7 +81,8 @@ def _split(rule: ScopeRule, value: Any) -> list[str]:
         value = re.split(rf"[\s{re.escape(separator)}]+" if separator.strip() else r"\s+", value)
     elif not isinstance(value, list | tuple):
         return []
-    return [name for name in value if isinstance(name, str) and name]
+    # what cannot be printed (a lone surrogate, a control character) is no scope, and no table would take it
+    return [name for name in value if isinstance(name, str) and name and name.isprintable()]
 
 
 def _strip(rule: ScopeRule, name: str) -> str:

@@ -8,7 +8,6 @@ moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -80,7 +79,7 @@ def keep_revoked(successor: Grant, *, ports: RefreshPorts, run: Run) -> bool:
 
 
 def _try_save(successor: Grant, *, ports: RefreshPorts, run: Run) -> Kept | None:
-    """One round against DynamoDB; None when it refused."""
+    """One round against DynamoDB; None when it refused, or a bug of ours did: there is another place to put it."""
     try:
         saved = ports.grants.save(successor)
         if saved.outcome == "revoked":
@@ -88,13 +87,16 @@ def _try_save(successor: Grant, *, ports: RefreshPorts, run: Run) -> Kept | None
         return Kept(saved.outcome, saved.current)
     except StoreUnavailable:
         return None
+    except Exception as error:  # noqa: BLE001 - its text may quote the request, which holds the sealed set
+        run.report("save_failed", _facts(successor) | {"error": type(error).__name__})
+        return None
 
 
 def _rescue(successor: Grant, *, ports: RefreshPorts, run: Run) -> Kept:
     """The rescue queue first, then both in turn for as long as a try can end before the kill."""
     run.report("token_set_at_risk", _facts(successor))  # said now: a kill leaves no time to say it
     for _ in range(MOST_ROUNDS):
-        if _parked(successor, park=ports.rescue_queue.park):
+        if _parked(successor, ports=ports, run=run):
             run.report("token_set_parked", _facts(successor))
             return Kept("parked", successor)
         if run.remaining > ROUND_NEEDS:
@@ -107,10 +109,13 @@ def _rescue(successor: Grant, *, ports: RefreshPorts, run: Run) -> Kept:
     return Kept("lost", successor)
 
 
-def _parked(successor: Grant, *, park: Callable[[Grant], None]) -> bool:
+def _parked(successor: Grant, *, ports: RefreshPorts, run: Run) -> bool:
     try:
-        park(successor)
+        ports.rescue_queue.park(successor)
     except StoreUnavailable:
+        return False
+    except Exception as error:  # noqa: BLE001 - as above: the other place may still take it
+        run.report("park_failed", _facts(successor) | {"error": type(error).__name__})
         return False
     return True
 
