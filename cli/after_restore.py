@@ -14,7 +14,7 @@ from grantkeeper.model import AuditEvent
 
 DAY = 86_400
 PAGE = 200
-AGAIN = ("connection.revoked", "api_key.revoked", "api_key.rotated")
+AGAIN = ("connection.revoked", "consent.withdrawn", "identity.unlinked", "api_key.revoked", "api_key.rotated")
 
 
 @click.command("after-restore")
@@ -27,8 +27,9 @@ def after_restore(stack: Stack, *, since: datetime, apply: bool, as_json: bool) 
     """
     Revoke again what the audit trail says was revoked since a table was restored to an earlier moment.
 
-    A key that was rotated since is revoked as well: its new secret is lost, and the old one is good once more. The
-    trail is not restored with the table. Doing it twice changes nothing. The rows must take no traffic yet.
+    So are consents that were withdrawn and identities that were unlinked. A key that was rotated since is revoked as
+    well: its new secret is lost, and the old one is good once more. The trail is not restored with
+    the table. Doing it twice changes nothing. The rows must take no traffic yet.
     """
     begin = int(since.replace(tzinfo=UTC).timestamp())
     if begin > operator.now():
@@ -44,7 +45,7 @@ def after_restore(stack: Stack, *, since: datetime, apply: bool, as_json: bool) 
 
 
 def revoked_since(stack: Stack, begin: int) -> Iterator[AuditEvent]:
-    """Entries of the trail, from `begin` (epoch seconds) to now, that end a connection, an API key or its secret."""
+    """Entries of the trail, from `begin` (epoch seconds) to now, that end something a user or an operator gave."""
     for day in range(begin // DAY, operator.now() // DAY + 1):
         name = datetime.fromtimestamp(day * DAY, UTC).strftime("%Y-%m-%d")
         before: str | None = None
@@ -59,6 +60,10 @@ def _again(stack: Stack, event: AuditEvent, *, apply: bool) -> str | None:
     """Revoke one again; None when it is revoked as it should be."""
     if event.action.startswith("api_key."):
         return _key_again(stack, event, apply=apply)
+    if event.action == "consent.withdrawn":
+        return _consent_again(stack, event, apply=apply)
+    if event.action == "identity.unlinked":
+        return _identity_again(stack, event, apply=apply)
     connection_id = event.connection_id or ""
     connection = stack.wiring.connections.get(connection_id)
     if connection is None or connection.status == "revoked":
@@ -71,6 +76,40 @@ def _again(stack: Stack, event: AuditEvent, *, apply: bool) -> str | None:
     )  # fmt: skip
     stack.wiring.connections.disconnect(connection_id, now=operator.now(), audit=audit)
     return "disconnected"
+
+
+def _consent_again(stack: Stack, event: AuditEvent, *, apply: bool) -> str | None:
+    sub, named = event.sub or "", (event.client_id, event.connection_id)
+    counts = [c for c in stack.wiring.consents.list(sub) if c.withdrawn_at is None and c.created_at <= event.time]
+    if named not in {(c.client_id, c.connection_id) for c in counts}:
+        return None
+    if not apply:
+        return "would be withdrawn"
+    client_id, connection_id = event.client_id or "", event.connection_id or ""
+    audit = operator.event(
+        "consent.withdrawn", sub=sub, client_id=client_id, connection_id=connection_id, reason="restored"
+    )
+    stack.wiring.consents.withdraw(sub, client_id, connection_id, now=operator.now(), audit=audit)
+    return "withdrawn"
+
+
+def _identity_again(stack: Stack, event: AuditEvent, *, apply: bool) -> str | None:
+    sub = event.sub or ""
+    linked = stack.wiring.users.identities(sub)
+    identity = next((i for i in linked if i.id == event.details.get("identity") and i.linked_at <= event.time), None)
+    if identity is None:
+        return None
+    kept = next((i for i in linked if i.id != identity.id and not i.issuer.startswith("client:")), None)
+    if kept is None:  # the one he kept was linked after that moment, and is gone with it
+        return "is the only one left: suspend the user, or leave it"
+    if not apply:
+        return "would be unlinked"
+    audit = operator.event(
+        "identity.unlinked", sub=sub, provider=identity.provider, reason="restored", details={"identity": identity.id}
+    )
+    return (
+        "unlinked" if stack.wiring.users.unlink(identity, kept=kept, user=None, audit=audit) else "was changed: again"
+    )
 
 
 def _key_again(stack: Stack, event: AuditEvent, *, apply: bool) -> str | None:
@@ -89,4 +128,4 @@ def _key_again(stack: Stack, event: AuditEvent, *, apply: bool) -> str | None:
 
 
 def _id(event: AuditEvent) -> str:
-    return event.connection_id or event.details.get("key_id", "")
+    return event.connection_id or event.details.get("key_id") or event.details.get("identity", "")
