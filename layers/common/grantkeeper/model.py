@@ -421,6 +421,7 @@ class Grant:
     consented_at: int = 0  # 0: before it was kept
     refresh_token_expires_at: int | None = None  # None: not told
     reconnect_by: int | None = None  # when its user has to connect again however well it is kept
+    warned_of: int | None = None  # the forecast that was told: `Connection Expiring` came for it
     previous_refresh_token_hash: str | None = None
     rejected_generation: int = 0  # reported as answered 401; never served again
     strikes: int = 0

@@ -94,6 +94,22 @@ def test_a_connection_in_use_is_warned_of_once_and_refreshed_all_the_while(monke
     assert warning.time == ends - 7 * DAY
     assert warning.details["reconnect_by"] == str(ends)
     assert world.grant().generation > 150
+    tries = world.aws.dynamodb.faults.count("put_item", when=lambda k: k["Item"].get("action") == {"S": warning.action})
+    assert 1 <= tries <= 2, "what was told is not told in vain with every refresh"
+    assert world.grant().warned_of == ends
+
+
+def test_a_new_consent_is_warned_of_anew(monkeypatch):
+    """What was told of the forecast before says nothing of the next one."""
+    world = world_of(monkeypatch, YEARLY)
+    first = world.grant()
+    store(world, replace(first, warned_of=first.reconnect_by, reconnect_by=first.reconnect_by + 30 * DAY))
+    world.pass_time(365 * DAY + 24 * DAY)
+    world.wiring.connections.touch(world.connection_id, day=day_of(world.now))
+    look(world)
+
+    [warning] = warnings(world)
+    assert warning.details["reconnect_by"] == str(first.reconnect_by + 30 * DAY)
 
 
 def test_an_idle_connection_comes_up_for_its_warning_and_is_not_refreshed_for_it(monkeypatch):

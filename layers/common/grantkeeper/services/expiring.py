@@ -21,19 +21,20 @@ def warn(grant: Grant, *, before: int, ports: RefreshPorts, run: Run) -> Grant:
     Tell the trail that a connection will end, once per forecast, when the time has come.
 
     A token that cannot be refreshed and ends when it is not used lives on with its use: its forecast is moved first.
+    That it was told is kept with the next generation, so that no refresh until the end tells it again in vain.
 
     Args:
         grant: Active, as just read.
         before: Epoch second up to which warnings are due.
 
     Returns:
-        The grant with its forecast as it is now.
+        The grant with its forecast as it is now, and `warned_of` if it was told.
 
     Raises:
         StoreUnavailable: Nothing was told; the grant is still due.
     """
     told = warning_of(grant)
-    if told is None or told > before:
+    if told is None or told > before or grant.warned_of == grant.reconnect_by:
         return grant
     if not grant.refreshable and grant.expires_at is None:
         grant = _used_since(grant, ports=ports, run=run)
@@ -52,7 +53,7 @@ def warn(grant: Grant, *, before: int, ports: RefreshPorts, run: Run) -> Grant:
         details={"token": grant.name, "reconnect_by": str(grant.reconnect_by)},
     )
     ports.audit.record(event)
-    return grant
+    return replace(grant, warned_of=grant.reconnect_by)
 
 
 def mirror_forecast(before: Grant, after: Grant, *, ports: RefreshPorts, run: Run) -> None:

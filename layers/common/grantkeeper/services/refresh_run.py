@@ -114,3 +114,4 @@ class Cause:
     caused_by: str  # read | sweep | force | rescue
     actor: str
     request_id: str = ""
+    warned_of: int | None = None  # the forecast that was told before this refresh; kept with what it saves

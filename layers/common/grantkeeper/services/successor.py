@@ -77,6 +77,7 @@ def successor(
         due_at=facts.due_at,
         refresh_token_expires_at=facts.refresh_token_expires_at,
         reconnect_by=facts.reconnect_by,
+        warned_of=cause.warned_of or grant.warned_of,
         previous_refresh_token_hash=None if spent.refresh_token is None else ids.digest(spent.refresh_token),
         rejected_generation=grant.rejected_generation if facts.servable else generation,
         strikes=strikes,

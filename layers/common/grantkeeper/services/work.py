@@ -2,8 +2,8 @@
 The worker: what the sweeper and the disconnects put into the queue.
 
 The index is the backlog, never the queue. Work that was refused or failed is acknowledged once its `due_at` is moved,
-what was not begun is due as it was, and the sweeper finds it again. Only a message that cannot be read fails, and one whose upstream
-revocation could neither be done nor put off.
+what was not begun is due as it was, and the sweeper finds it again. Only a message that cannot be read fails, and one
+whose upstream revocation could neither be done nor put off.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from grantkeeper.errors import GrantkeeperError, RefreshPending, StoreUnavailable
 from grantkeeper.model import Grant, Work
@@ -142,6 +143,7 @@ def _refresh_one(grant: Grant, *, cause: Cause, ports: RefreshPorts, run: Run) -
     try:
         if _warned_only(grant, warned, now=now, ports=ports, run=run) or _rests(grant, now=now, ports=ports):
             return
+        cause = replace(cause, warned_of=warned.warned_of)
         done = refresh(grant, cause=cause, ports=ports, run=run, patience=0)
         if done.grant.generation == grant.generation:
             postpone(grant, _next_look(grant, now=now, run=run), ports=ports)
