@@ -86,6 +86,13 @@ EXAMPLES: Mapping[str, Any] = {
     "ApiKeyConnection": {"service": "heygen", "label": "production", "secret": "the user's own key", "user_id": "42"},
     "ApiKeyRequest": {"name": "nightly export", "scopes": ["connections:read"], "expires_in_days": 30},
     "ProfileChange": {"name": "Ada", "locale": "de-AT"},
+    "TokenRequest": {
+        "grant_type": "authorization_code", "code": "wq0pJx6l3S8nTg1vK5bE7yRzA2dFhMoCiUuXtNsQjLk",
+        "redirect_uri": "https://app.example/callback", "code_verifier": "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+        "client_id": "my-app",
+    },
+    "RevocationRequest": {"token": "gkr_family_wq0pJx6l3S8nTg1vK5bE7yRzA2dFhMoCiUuXtNsQjLk", "client_id": "my-app"},
+    "IntrospectionRequest": {"token": "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.c2lnbmF0dXJl"},
     "Token": {
         "kind": "oauth2", "access_token": "ya29.a0AfH6SMBx", "token_type": "Bearer", "expires_at": 1800003599,
         "scopes": ["https://www.googleapis.com/auth/gmail.readonly"], "generation": 7, "connection_id": "con_4f3k2m1x",

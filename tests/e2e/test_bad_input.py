@@ -644,11 +644,15 @@ def test_an_ended_session_is_over(stack, watch, backend):
         ("PUT", "/v1/connections"),
         ("GET", "/v1/connections/con_x/token/"),
         ("GET", "/v1//connections"),
+        ("GET", "/V1/connections"),
+        ("GET", "/v1/connections."),
+        ("GET", "/v1/connections;CANARY"),
+        ("QUERY", "/v1/connections"),
         ("TRACE", "/v1/connections"),
         ("TRACE", "/oauth2/callback/rotating"),
     ],
 )
-def test_what_no_route_takes_is_404(stack, watch, method, path):
+def test_w07_w17_what_no_route_takes_is_404(stack, watch, method, path):
     """The gateway's own answer: no function is asked, and nothing of the request is sent back (no cross-site trace)."""
     planted = canary()
     headers = {"x-api-key": stack.client_api_key, "cookie": f"gk_browser={planted}"}

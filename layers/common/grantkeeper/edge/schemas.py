@@ -17,6 +17,7 @@ from grantkeeper.services.disconnect import Upstream
 Id = Annotated[str, Field(min_length=1, max_length=64, pattern="^[A-Za-z0-9_-]+$")]
 Time = Annotated[int, Field(ge=0, description="Epoch seconds")]
 Url = Annotated[str, Field(max_length=2048)]
+UserId = Annotated[str, Field(min_length=1, max_length=256)]
 Scopes = Annotated[list[str], Field(description="The provider's scopes, normalised")]
 Kind = Literal["oauth2", "oauth1", "api_key"]
 
@@ -54,10 +55,16 @@ class ConnectSessionRequest(TypedDict):
     access: NotRequired[
         Annotated[str | None, Field(description="A named access level of the service; not with scopes")]
     ]
-    scopes: NotRequired[Annotated[list[str] | None, Field(description="The provider's own scopes; not with access")]]
+    scopes: NotRequired[
+        Annotated[
+            list[str] | None, Field(min_length=1, max_length=64, description="The provider's own; not with access")
+        ]
+    ]
     state: NotRequired[Annotated[str | None, Field(max_length=1024, description="Comes back in the redirect")]]
     connection_id: NotRequired[Annotated[str | None, Field(description="Re-connect this one, to the same account")]]
-    user_id: NotRequired[Annotated[str | None, Field(description="The client's own id of the user")]]
+    user_id: NotRequired[
+        Annotated[str | None, Field(min_length=1, max_length=256, description="The client's own id of the user")]
+    ]
     user_sub: NotRequired[Annotated[str | None, Field(description="Our id of the user")]]
 
 
@@ -411,7 +418,9 @@ class ConsentRequest(TypedDict):
     service: NotRequired[Annotated[str | None, Field(description="One of this service; or name a connection_id")]]
     connection_id: NotRequired[str | None]
     state: NotRequired[Annotated[str | None, Field(max_length=1024, description="Comes back in the redirect")]]
-    user_id: NotRequired[Annotated[str | None, Field(description="The client's own id of the user")]]
+    user_id: NotRequired[
+        Annotated[str | None, Field(min_length=1, max_length=256, description="The client's own id of the user")]
+    ]
     user_sub: NotRequired[Annotated[str | None, Field(description="Our id of the user")]]
 
 
@@ -614,7 +623,7 @@ class TokenResponse(TypedDict):
 class RevocationRequest(TypedDict):
     """RFC 7009 section 2.1."""
 
-    token: str
+    token: Annotated[str, Field(min_length=1)]
     token_type_hint: NotRequired[str]
     client_id: NotRequired[str]
     client_secret: NotRequired[str]
@@ -689,12 +698,15 @@ class AuthorizationRequest(TypedDict):
 Whole = Annotated[int, Field(ge=0, le=999_999_999_999)]
 
 PARAMETERS: dict[str, tuple[Any, str]] = {
-    "user_id": (str, "Whose, by the client's own id; for a client's key"),
-    "user_sub": (str, "Whose, by our id"),
+    "user_id": (UserId, "Whose, by the client's own id; for a client's key, and not with user_sub"),
+    "user_sub": (Id, "Whose, by our id; not with user_id"),
     "service": (str, "Only of this service"),
     "status": (ConnectionStatus, "Only with this status"),
     "limit": (Annotated[int, Field(ge=1, le=100)], "Entries on a page, 25 unless said"),
-    "cursor": (str, "The cursor of the page before; opaque, and good for the same caller and question only"),
+    "cursor": (
+        Annotated[str, Field(min_length=1)],
+        "The cursor of the page before; opaque, and good for the same caller and question only",
+    ),
     "keep_current": (Literal["true", "false"], "Leave the session this is asked in; `false` unless said"),
     "token": (str, "Which token of the connection, `main` unless said; Slack has `bot` and `user`"),
     "min_ttl": (Annotated[int, Field(ge=0, le=86_400)], "Seconds the token should still be good for, 60 unless said"),
