@@ -123,8 +123,9 @@ def about() -> str:
 
 def kinds() -> Iterator[type[errors.GrantkeeperError]]:
     """Every kind of problem, in the order of `grantkeeper.errors`; one without a slug is told as its base."""
-    for value in vars(errors).values():
-        if value is not errors.OAuthError and inspect.isclass(value) and "slug" in vars(value):
+    found = (value for value in vars(errors).values() if inspect.isclass(value))
+    for value in found:
+        if issubclass(value, errors.GrantkeeperError) and value is not errors.OAuthError and "slug" in vars(value):
             yield value
 
 
