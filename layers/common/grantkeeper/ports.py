@@ -870,3 +870,6 @@ class Credentials(Protocol):
 
     def by_client_id(self, provider: str, client_id: str) -> ProviderCredentials:
         """A live registration, also a retiring one. Raises ProviderNotConfigured."""
+
+    def client_ids(self, provider: str) -> Sequence[str]:
+        """Those of all registrations, the retiring ones too."""

@@ -7,7 +7,7 @@ import pytest
 from grantkeeper.errors import ConfirmationRefused
 from grantkeeper.services.discard_tokens import discard_tokens
 from grantkeeper.services.refresh_run import Cause, Run
-from tests.doubles.connect_world import ALICE, BOB, ConnectWorld
+from tests.doubles.connect_world import ALICE, BOB, RECORD, ConnectWorld
 
 
 @pytest.fixture
@@ -78,3 +78,37 @@ def test_a_disconnect_is_told_that_somebody_is_about_to_share_the_account(world)
     first = world.connect()
     come_back(world, BOB)
     assert world.disconnect(first.id).upstream == "shared_grant_kept"
+
+
+def register(world, *client_ids):
+    """The operator's registrations, newest first; all of one secret, which the provider in the process takes."""
+    world.wiring.provider_items.put(
+        "example",
+        record=RECORD | {"revocation": world.revocation},
+        registrations=[
+            {"client_id": client_id, "secret_parameter": "/grantkeeper/example", "state": state}
+            for client_id, state in zip(client_ids, ("active", "retiring"), strict=False)
+        ],
+        disabled=False,
+        audit=world.event("provider.changed"),
+    )
+
+
+@pytest.mark.parametrize(("effect", "revoked"), [("project_user", 0), ("grant", 1)])
+def test_a_revocation_that_takes_a_whole_project_spares_who_is_connected_by_a_newer_registration(effect, revoked):
+    """An operator has replaced his client: both stand in one project, and the user's consents fall together."""
+    world = ConnectWorld(revocation={"kind": "rfc7009", "effect": effect})
+    world.revocation = {"kind": "rfc7009", "effect": effect}
+    older = world.connect()
+    old_client = world.provider.client_id
+    world.provider.client_id = "newer-client"
+    register(world, "newer-client", old_client)
+    newer = world.connect(BOB)
+    assert (older.credentials_id, newer.credentials_id) == (old_client, "newer-client")
+    world.provider.client_id = old_client
+
+    world.disconnect(older.id)
+    world.work()
+
+    assert len(world.provider.revoked_tokens) == revoked
+    assert world.wiring.grants.get(older.id).sealed == b""

@@ -8,7 +8,7 @@ from grantkeeper.model import AuditEvent, Grant
 from grantkeeper.ports import Pending
 from grantkeeper.services.open_grant import open_grant
 from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run
-from grantkeeper.services.revocation_radius import reaches_others
+from grantkeeper.services.revocation_radius import reaches_others, within_reach
 from grantkeeper.services.revoke_upstream import THE_END
 from grantkeeper.services.successor import read_tokens
 from grantkeeper.services.tell_provider import tell_provider
@@ -55,8 +55,11 @@ def _revoke(pending: Pending, *, ports: RefreshPorts, run: Run) -> str:
         provider = ports.catalog.get(connection.provider)
     except UnknownProvider:
         return "not_supported"
-    sharing = ports.connections.sharing(connection.credentials_id, connection.account_id, now=run.clock())
-    if reaches_others(provider, (each for each in sharing if pending.replaces or each != connection.id)):
+    reached = within_reach(
+        connection, provider=provider, connections=ports.connections, credentials=ports.credentials, now=run.clock()
+    )
+    # what a re-connect would have replaced is spared as well
+    if reaches_others(provider, [each for each in reached if pending.replaces or each != connection.id]):
         return "shared_grant_kept"
     told = {_tell(grant, ports=ports, run=run) for grant in pending.grants}
     return next((each for each in ("not_supported", "revoked", "gone") if each in told), "gone")

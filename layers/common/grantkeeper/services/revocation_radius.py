@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from grantkeeper.model import Connection
-from grantkeeper.ports import Connections
+from grantkeeper.ports import Connections, Credentials
 from grantkeeper.providers.record import Provider
 
 
@@ -29,3 +29,22 @@ def others_sharing(connection: Connection, *, connections: Connections, now: int
     """
     sharing = connections.sharing(connection.credentials_id, connection.account_id, now=now)
     return tuple(other for other in sharing if other != connection.id)
+
+
+def within_reach(
+    connection: Connection, *, provider: Provider, connections: Connections, credentials: Credentials, now: int
+) -> tuple[str, ...]:
+    """
+    Ids of all whom a revocation of this connection's grant would reach, itself among them while it is live.
+
+    Where it takes what the user gave to a whole project (Google), those of our other registrations count as well: an
+    operator who replaces one client by another mostly does it within the project.
+
+    Raises:
+        StoreUnavailable: It cannot be told, so nobody may be revoked.
+    """
+    circle = {connection.credentials_id}
+    if provider.revocation.effect == "project_user":
+        circle |= set(credentials.client_ids(provider.credentials_id))
+    found = [connections.sharing(each, connection.account_id, now=now) for each in sorted(circle)]
+    return tuple(each for sharing in found for each in sharing)

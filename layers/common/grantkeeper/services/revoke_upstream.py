@@ -21,7 +21,7 @@ from grantkeeper.providers.record import Provider
 from grantkeeper.services.lease_policy import CLOCK_SKEW, START_NEEDS, Wait
 from grantkeeper.services.open_grant import open_grant
 from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run
-from grantkeeper.services.revocation_radius import others_sharing, reaches_others
+from grantkeeper.services.revocation_radius import reaches_others, within_reach
 from grantkeeper.services.save_first import save_first
 from grantkeeper.services.spend_token import Refused, ask_provider, spending
 from grantkeeper.services.successor import can_refresh, read_tokens, successor
@@ -87,7 +87,7 @@ def revoke_upstream(connection_id: str, *, cause: Cause, ports: RefreshPorts, ru
         again = ports.connections.get(connection_id)
         if again is None or again.status != "revoked":
             return "nothing"
-        if reaches_others(provider, others_sharing(connection, connections=ports.connections, now=run.clock())):
+        if reaches_others(provider, _others(connection, provider, ports=ports, run=run)):
             return _erase(connection, "shared_grant_kept", cause=cause, ports=ports, run=run)
         done = [_revoke(target, cause=cause, ports=ports, run=run) for target in targets]
         outcome: Outcome = next(
@@ -96,6 +96,17 @@ def revoke_upstream(connection_id: str, *, cause: Cause, ports: RefreshPorts, ru
         # What came late meanwhile, from the rescue queue or a slow holder, nobody has revoked: it is next.
         told = {each.write_id for each in done}
         return _erase(connection, outcome, write_ids=told, cause=cause, ports=ports, run=run)
+
+
+def _others(connection: Connection, provider: Provider, *, ports: RefreshPorts, run: Run) -> tuple[str, ...]:
+    reached = within_reach(
+        connection,
+        provider=provider,
+        connections=ports.connections,
+        credentials=ports.credentials,
+        now=run.clock(),
+    )
+    return tuple(each for each in reached if each != connection.id)
 
 
 def sealed_grants(connection_id: str, *, ports: RefreshPorts) -> Sequence[Grant]:

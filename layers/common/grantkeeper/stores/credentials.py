@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from grantkeeper.errors import ProviderNotConfigured
@@ -42,6 +42,10 @@ class RegisteredCredentials:
             if registration["client_id"] == client_id:
                 return self._joined(provider, registration)
         raise ProviderNotConfigured("The deployment no longer has these credentials.", provider=provider)
+
+    def client_ids(self, provider: str) -> Sequence[str]:
+        """Those of all registrations, the retiring ones too."""
+        return [registration["client_id"] for registration in self._providers.registrations().get(provider, ())]
 
     def _joined(self, provider: str, registration: Mapping[str, Any]) -> ProviderCredentials:
         parameter = registration.get("secret_parameter")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from grantkeeper.model import ProviderCredentials
@@ -32,6 +33,10 @@ class PublicCredentials:
             ProviderNotConfigured: It is gone.
         """
         return replace(self._registered.by_client_id(provider, client_id), client_secret=None)
+
+    def client_ids(self, provider: str) -> Sequence[str]:
+        """Those of all registrations, the retiring ones too."""
+        return self._registered.client_ids(provider)
 
 
 class _Withheld:
