@@ -302,12 +302,20 @@ def delete_identity(request: Request) -> Response:
     return Response(204)
 
 
-@browser_route("GET /v1/consents", Operation("ConsentList", access=READ))
+@browser_route("GET /v1/consents", Operation("ConsentList", query=("limit", "cursor"), access=READ))
 def get_consents(request: Request) -> Response:
     """What the caller lets which client use, and what he let it use before."""
-    _, sub = _person(request)
-    listed = list_consents(sub, consents=app_wiring.consents, clients=app_wiring.clients)
-    return json_response({"consents": [consent_view(each) for each in listed]})
+    principal, sub = _person(request)
+    page = list_consents(
+        sub,
+        consents=app_wiring.consents,
+        clients=app_wiring.clients,
+        limit=page_limit(request),
+        after=_cursors().read(request.one("cursor"), principal=principal, query=("consents",)),
+    )
+    position = page.next_position
+    cursor = position and _cursors().issue(position, principal=principal, query=("consents",))
+    return json_response({"consents": [consent_view(each) for each in page.consents], "cursor": cursor})
 
 
 @browser_route("DELETE /v1/consents/{client_id}/{connection_id}", Operation(status=204, access=WRITE))

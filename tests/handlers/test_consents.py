@@ -113,6 +113,26 @@ def test_t02_another_users_consent_does_not_exist(api):
     assert [c["withdrawn_at"] for c in listed(api) if c["connection_id"] == connection.id] == [None]
 
 
+def test_the_list_is_paged(api):
+    """Every consent once, newest first, the withdrawn among them; a cursor is good for its own list only."""
+    made = []
+    for number in range(3):
+        api.world.now += 1
+        made.append(api.world.connect(ALICE, account=Account(f"a{number}")).id)
+    withdraw(api, made[0])
+    alice, seen, cursor = api.user(scope=SCOPE), [], None
+    for _ in range(3):
+        query = {"limit": "1"} | ({"cursor": cursor} if cursor else {})
+        page = api.call("GET", "/v1/consents", as_=alice, query=query).body
+        seen += [consent["connection_id"] for consent in page["consents"]]
+        cursor = page["cursor"]
+
+    assert (seen, cursor) == (made[::-1], None)
+    stolen = api.call("GET", "/v1/consents", as_=alice, query={"limit": "1"}).body["cursor"]
+    assert api.call("GET", "/v1/consents", as_=api.user("usr_bob", scope=SCOPE), query={"cursor": stolen}).status == 400
+    assert api.call("GET", "/v1/audit", as_=alice, query={"cursor": stolen}).status == 400
+
+
 def test_a_withdrawal_is_told_in_the_trail(api):
     """Who and which client, by ids; under the connection too."""
     connection = api.world.connect(ALICE)

@@ -243,6 +243,19 @@ def test_linking_what_one_has_changes_nothing(world) -> None:
     assert len(world.identities()) == 2
 
 
+def test_a_user_has_twenty_identities_at_most(world) -> None:
+    """So that his list is one page; the link stays good for when there is room."""
+    others = [world.link(account=Account(f"alice-{number}")) for number in range(19)]
+    back = world.link_at("second", world.prove(world.open_link()), account=SECOND_OF_MALLORY)
+
+    with pytest.raises(Conflict) as refused:
+        world.confirm_link(back)
+    assert refused.value.extensions["reason"] == "too_many"
+    world.unlink(others[0])
+    world.confirm_link(back)
+    assert len(world.identities()) == 20
+
+
 def test_c103_a_link_left_open_is_over_after_ten_minutes(world) -> None:
     """No pending change waits for its victim."""
     back = world.link_at("second", world.prove(world.open_link()), account=SECOND_OF_ALICE)

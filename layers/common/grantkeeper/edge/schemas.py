@@ -406,9 +406,10 @@ class Consent(TypedDict):
 
 
 class ConsentList(TypedDict):
-    """All of the user's, newest first."""
+    """One page, newest first; `cursor` asks for the next, null on the last."""
 
     consents: list[Consent]
+    cursor: str | None
 
 
 class ConsentRequest(TypedDict):

@@ -16,6 +16,7 @@ from grantkeeper.services.provider_facts import following, tells
 
 MEMBERS = ("confirmation",)
 ROUNDS = 4
+MOST = 20  # identities of one user: all of them fit on one page
 
 Mismatch = Literal["other_client", "other_user", "wrong_confirmation", "suspended_user"]
 
@@ -65,7 +66,7 @@ def confirm_link(
     Raises:
         ConfirmationRefused: Not the link's user, client or confirmation. The link is over.
         ErrandExpired: Unknown, expired, over already, or nothing was proven.
-        Conflict: The identity cannot be linked here.
+        Conflict: The identity cannot be linked here, or the user has as many as he may.
     """
     client_of(principal)
     errand = errand_of(errand_id, errands=errands, now=now)
@@ -117,6 +118,8 @@ def _link(
             if mine is None:
                 raise ErrandExpired("This link is over.")
             return mine
+        if mine is None and len(own) >= MOST:
+            raise Conflict("Unlink an identity first: there are 20 already.", reason="too_many")
         follows = _with(users.get(errand.sub), (*own, identity), now=now)
         try:
             winner = errands.link(errand, identity, user=follows, now=now, audit=linked)

@@ -19,12 +19,35 @@ class ListedConsent:
     client_name: str | None
 
 
-def list_consents(sub: str, *, consents: Consents, clients: Clients) -> Sequence[ListedConsent]:
-    """All of a user's, those he withdrew too, newest first."""
-    found = consents.list(sub)
-    registered = {client_id: clients.get(client_id) for client_id in {consent.client_id for consent in found}}
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of them, and where the next page begins; None on the last."""
+
+    consents: Sequence[ListedConsent]
+    next_position: str | None
+
+
+def list_consents(sub: str, *, consents: Consents, clients: Clients, limit: int, after: str | None) -> Page:
+    """
+    A user's, those he withdrew too, newest first.
+
+    Args:
+        limit: How many on a page.
+        after: `next_position` of the page before.
+    """
+    found = [consent for consent in consents.list(sub) if after is None or _position(consent) < after]
+    found.sort(key=_position, reverse=True)
+    shown = found[:limit]
+    registered = {client_id: clients.get(client_id) for client_id in {consent.client_id for consent in shown}}
     names = {client_id: client.client_name for client_id, client in registered.items() if client is not None}
-    return [ListedConsent(consent, names.get(consent.client_id)) for consent in found]
+    return Page(
+        [ListedConsent(consent, names.get(consent.client_id)) for consent in shown],
+        _position(shown[-1]) if len(found) > limit else None,
+    )
+
+
+def _position(consent: Consent) -> str:
+    return f"{consent.created_at:012d}#{consent.client_id}#{consent.connection_id}#{consent.withdrawn_at or 0:012d}"
 
 
 def withdraw_consent(
