@@ -12,6 +12,7 @@ from grantkeeper.errors import ProviderUnavailable, RefreshPending
 from grantkeeper.model import Work
 from grantkeeper.ports import CONFIRM_SLACK
 from grantkeeper.providers.record import RefreshRule, RevocationRule
+from grantkeeper.services import work as work_module
 from grantkeeper.services.lease_policy import LEASE_SECONDS, RESCUE_HORIZON
 from grantkeeper.services.note_use import day_of
 from grantkeeper.services.rotate_keys import ensure_keys
@@ -298,6 +299,21 @@ def test_what_a_worker_has_no_time_for_stays_the_oldest(world):
 
     assert world.grant().due_at == due_at
     assert not [name for name, *_ in calls[before:] if name in ("put_item", "update_item", "transact_write_items")]
+
+
+def test_a_row_that_meets_a_bug_is_told_and_makes_no_dead_letter_a_minute(world, monkeypatch):
+    """The message fails, as it must; the row comes again in ten minutes, not with every sweep."""
+
+    def bug(*_args, **_keywords):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(work_module, "refresh", bug)
+
+    assert do(world, job(world)) == frozenset({0})
+
+    assert world.reports.of("work_failed")[0]["error"] == "ZeroDivisionError"
+    assert world.grant().due_at == world.now + 600
+    assert do(world, job(world)) == frozenset(), "delivered again, it finds nothing due"
 
 
 def test_a_grant_that_is_stuck_is_told_to_the_operator(world):

@@ -149,6 +149,10 @@ def _refresh_one(grant: Grant, *, cause: Cause, ports: RefreshPorts, run: Run) -
             postpone(grant, _next_look(grant, now=now, run=run), ports=ports)
     except GrantkeeperError as error:
         _after(error, grant, ports=ports, run=run)
+    except Exception:
+        # a bug of ours: its message becomes a dead letter, and one row must not make one every minute
+        postpone(grant, now + AGAIN + LONGEST_SPREAD, ports=ports)
+        raise
 
 
 def _warned_only(grant: Grant, warned: Grant, *, now: int, ports: RefreshPorts, run: Run) -> bool:
