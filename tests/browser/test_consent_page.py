@@ -38,17 +38,18 @@ def operator(stack, *arguments):
     return json.loads(done.stdout)
 
 
+@pytest.fixture
 def second_client(stack):
-    """Another application of the team, and the key of its backend."""
+    """Another application of the team, and its backend, which has a key."""
     registered = operator(
         stack, "clients", "register", "--name", "Quarterly Reports", "--redirect-uri", stack.redirect_uri,
         "--redirect-uri", stack.connect_redirect_uri,
     )  # fmt: skip
     scopes = ("--scope", "connections:read", "--scope", "connections:token")
     made = operator(stack, "api-keys", "create", "--name", "reports", "--client", registered["client_id"], *scopes)
-    return registered["client_id"], httpx2.Client(
-        base_url=stack.api_url, headers={"x-api-key": made["api_key"]}, timeout=30, trust_env=False
-    )
+    key = {"x-api-key": made["api_key"]}
+    with httpx2.Client(base_url=stack.api_url, headers=key, timeout=30, trust_env=False) as backend:
+        yield registered["client_id"], backend
 
 
 def through_the_provider(page, stack, login):
@@ -85,13 +86,13 @@ def connected_at_the_first_client(page, stack, sub, login):
         return confirmed.json()["id"]
 
 
-def test_a_person_lets_a_second_application_use_his_connection(stack, open_page):
+def test_a_person_lets_a_second_application_use_his_connection(stack, second_client, open_page):
     """Asked, proven, read in four looks, allowed by a click; the second application reads the token from then on."""
     page = open_page(**LOOKS["light"])
     login = f"joan-{secrets.token_hex(4)}"
     sub = signed_in_at(page, stack, stack.client_id, login)
     connection = connected_at_the_first_client(page, stack, sub, login)
-    client_id, backend = second_client(stack)
+    client_id, backend = second_client
     assert signed_in_at(page, stack, client_id, login) == sub
     assert backend.get(f"/v1/connections/{connection}/token").status_code == 404
 
@@ -129,7 +130,7 @@ def test_a_person_lets_a_second_application_use_his_connection(stack, open_page)
     assert (told["result"], told["connection_id"], told["state"]) == ("granted", connection, "page 9")
     # The demo application began none of this and answers 400; the policy has nothing to say.
     assert not [said for said in page.complaints if "Content Security Policy" in said]
-    assert backend.get(f"/v1/connections/{connection}/token").status_code == 200
+    token = backend.get(f"/v1/connections/{connection}/token")
+    assert token.status_code == 200, token.text
     page.goto(asked.json()["consent_url"])
     assert page.title() == "Link expired"
-    backend.close()
