@@ -70,7 +70,8 @@ def test_a_broken_provider_file_is_one_sentence(tmp_path):
     done = run("--port", 0, "--state-dir", tmp_path, "--providers", file)
 
     assert done.returncode == 1
-    assert "corp needs `credentials" in done.stdout
+    assert "providers.yaml: corp: credentials: {client_id: …, client_secret: …} is missing." in done.stdout
+    assert done.stdout.count("\n") == 1
 
 
 def test_a_stop_while_starting_leaves_nothing_running(tmp_path):
