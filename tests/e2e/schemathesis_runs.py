@@ -42,7 +42,7 @@ class Run:
         routes: `"GET /v1/connections"`, …
         security: The scheme of the description that its credential is of; None without one.
         headers: The credential.
-        examples: Values of parameters that exist here, by name; nothing that exists is deleted by them.
+        examples: Values of parameters and members that exist here, by name; nothing that exists is deleted by them.
         without: Members of bodies that it leaves out.
     """
 
@@ -116,6 +116,10 @@ def _part(description: Any, wanted: Run) -> Any:
             for parameter in operation.get("parameters", ()):
                 if parameter["name"] in wanted.examples and method != "delete":
                     parameter["example"] = wanted.examples[parameter["name"]]
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                shown = {k: v for k, v in content.get("example", {}).items() if k not in wanted.without}
+                here = wanted.examples if "redirect_uri" in shown else {}  # the other services take keys
+                content["example"] = shown | {k: here[k] for k in shown if k in here}
         if not methods:
             del part["paths"][path]
     for schema in part["components"]["schemas"].values() if wanted.without else ():

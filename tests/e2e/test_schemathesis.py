@@ -92,7 +92,14 @@ def _runs(stack, new_browser, sign_in, walk_through, grantkeeper, round_):
     )
     client = json.loads(told)
     basic = base64.b64encode(f"{client['client_id']}:{client['client_secret']}".encode()).decode()
-    here = {"id": connection, "user_id": "42", "service": ROTATING, "status": "active", "client_id": stack.client_id}
+    here = {
+        "id": connection,
+        "user_id": "42",
+        "service": ROTATING,
+        "status": "active",
+        "client_id": stack.client_id,
+        "redirect_uri": stack.connect_redirect_uri,
+    }
 
     for n in range(AT_ONCE):
         yield Run(f"nobody {n}", _public()[n::AT_ONCE])
