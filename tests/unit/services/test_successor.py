@@ -17,7 +17,7 @@ from grantkeeper.services.before_the_call import HOURLY_CAP
 from grantkeeper.services.refresh_run import Cause
 from grantkeeper.services.revoke_upstream import revoke_upstream
 from tests.doubles.provider import Account
-from tests.doubles.refresh_world import STRICT, RefreshWorld, assert_works
+from tests.doubles.refresh_world import LASTING, STRICT, RefreshWorld, assert_works
 
 HOUR = 3600
 SPACING = 41  # seconds until a second look may be taken
@@ -172,6 +172,25 @@ def test_a_set_that_cannot_be_read_is_spent_within_the_hours_cap(strict, monkeyp
     monkeypatch.undo()
     strict.pass_time(HOUR)
     assert strict.read().access_token
+
+
+def test_i7_a_bug_after_a_probe_ends_no_token_that_cannot_be_refreshed(monkeypatch):
+    """The provider knows the token: the set is the one there was, and so is its end."""
+    world = RefreshWorld(monkeypatch, rule=LASTING)
+    world.provider.issues_refresh_tokens = False
+    world.connection_id = world.connect(account_id="bob")
+    world.pass_time(120)
+    ends = world.grant().expires_at
+
+    def broken(*_, **__):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(successor_module, "plan", broken)
+    assert world.read(rejected_generation=1).generation == 2
+    world.pass_time(120)
+
+    assert world.read().expires_at == ends
+    assert (world.grant().status, world.grant().expires_at) == ("active", ends)
 
 
 # --- somebody else's ---

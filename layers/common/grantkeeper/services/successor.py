@@ -128,8 +128,9 @@ def _facts(grant: Grant, answered: Answered, *, spent: TokenSet, provider: Provi
     except Exception as error:  # noqa: BLE001 - an odd answer or a bug of ours: neither may cost a grant
         # saved all the same: the refresh token in it may be the only one that is good
         run.report("answer_unreadable", {"connection_id": grant.connection_id, "error": type(error).__name__})
-        can_go_on = spent.refresh_token is not None
-        facts = Facts(now, grant.scopes, can_go_on, due_at=now + UNREADABLE_AGAIN, servable=False)
+        if spent.refresh_token is None:  # a probe: the set is the one there was, and so is what it is good for
+            return _as_forecast(Facts(grant.expires_at, grant.scopes, grant.refreshable, grant.due_at), grant)
+        facts = Facts(now, grant.scopes, True, due_at=now + UNREADABLE_AGAIN, servable=False)
         return _as_forecast(facts, grant)
 
 
