@@ -41,7 +41,7 @@ def list_keys(stack: Stack, *, as_json: bool) -> None:
     show_list(rows, as_json=as_json, empty="There are no keys yet: run `grantkeeper init`.")
 
 
-@keys.command("revoke")
+@keys.command("revoke", context_settings={"ignore_unknown_options": True})  # one key in 64 begins with a dash
 @click.argument("kid")
 @click.confirmation_option(prompt="Refuse every token that this key signed, from now on?")
 @click.pass_obj

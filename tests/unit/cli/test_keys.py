@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from cli.main import cli
 from cli.stack import Stack
-from grantkeeper.errors import Unauthenticated
+from grantkeeper.errors import NotFound, Unauthenticated
 from grantkeeper.services.verify_token import verify_access_token
 from tests.doubles.aws import memory_wiring
 
@@ -86,3 +86,11 @@ def test_an_unknown_key_and_a_no_change_nothing(run):
 
     assert (unknown.exit_code, declined.exit_code) == (1, 1)
     assert listed(run) == before
+
+
+def test_a_kid_may_begin_with_a_dash(run):
+    """One in 64 does: it is a key that is not known, and no option that is not."""
+    told = run("revoke", "-nobody", "--yes")
+
+    assert told.exit_code == 1
+    assert isinstance(told.exception, NotFound)
