@@ -554,7 +554,7 @@ closing:
 tell:
     atomic {
         if
-        :: FAULT -> faults++; goto give_back                                            /* put off: work._put_off */
+        :: FAULT -> faults++; goto give_back                                            /* put off: work_of_ends._put_off */
         :: FAULT -> faults++; goto dies
         :: p_dead[r_family]                                                             /* gone */
         :: !p_dead[r_family] && r_seq == p_seq[r_family] ->
