@@ -15,7 +15,8 @@ from tests.doubles.refresh_world import STRICT, RefreshWorld
 from tests.support.outage import TICK, Load
 from tests.support.svg import write_panels
 
-pytestmark = pytest.mark.timeout(300)  # one story, told on whatever else the machine is doing
+# One story, told once and on whatever else the machine is doing.
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("outage")]
 MANY, FEW = 10_000, 150
 OUTAGE = 2 * 3600
 PER_MINUTE = 3000
