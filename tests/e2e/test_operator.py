@@ -67,12 +67,11 @@ def test_poison_becomes_a_dead_letter_the_alarm_sees_and_a_redrive_sorts(grantke
 
     assert dry == done | {"dry_run": True}
     assert done["moved"] == {"work": 1}
-    assert [kept["why"] for kept in done["kept"]] == ["It cannot be read."]
+    assert {kept["message_id"]: kept["why"] for kept in done["kept"]}[poison] == "It cannot be read."
     assert "no work at all" not in grantkeeper("queues", "redrive", "work")
     eventually(lambda: row(grantkeeper, "work")["waiting"] == row(grantkeeper, "work")["in_flight"] == 0, seconds=60)
-    assert row(grantkeeper, "work")["dead_letters"] == 1
-    [left] = sqs.receive_message(QueueUrl=dead, MaxNumberOfMessages=10)["Messages"]
-    assert left["MessageId"] == poison
+    letters = sqs.receive_message(QueueUrl=dead, MaxNumberOfMessages=10)["Messages"]  # others' may lie there as well
+    [left] = [letter for letter in letters if letter["MessageId"] == poison]
     sqs.delete_message(QueueUrl=dead, ReceiptHandle=left["ReceiptHandle"])
 
 
