@@ -14,7 +14,7 @@ from grantkeeper.services.discard_tokens import discard_tokens
 from grantkeeper.services.lease_policy import LEASE_SECONDS, RESCUE_HORIZON
 from grantkeeper.services.refresh_run import Cause
 from grantkeeper.services.rescue import rescue
-from grantkeeper.services.revoke_upstream import THE_END, revoke_upstream
+from grantkeeper.services.revoke_upstream import RECORDS_KNOWN_AFTER, THE_END, revoke_upstream
 from grantkeeper.services.work import work_through
 from grantkeeper.stores.queues import rescued_grant
 from tests.doubles.refresh_world import GRACE, LASTING, STRICT, RefreshWorld, grant_write
@@ -67,6 +67,31 @@ def test_a_disconnected_grant_is_revoked_at_its_provider_and_erased(world):
     assert world.grant().due_at is None
     assert "grant.erased" in world.actions()
     assert revoke(world) == "nothing"
+
+
+def test_a_record_that_this_environment_does_not_know_yet_loses_no_revocation(world):
+    """Records are looked at once a minute: what is unknown just after a disconnect is new, and the token would live."""
+    token = world.tokens().refresh_token
+    world.disconnect()
+    record = world.records.pop("example")
+
+    with pytest.raises(ProviderUnavailable):
+        revoke(world)
+    assert world.grant().sealed
+
+    world.records["example"] = record
+    assert revoke(world) == "revoked"
+    assert world.provider.revoked_tokens == [token]
+
+
+def test_a_record_that_was_removed_leaves_nobody_to_tell(world):
+    """Minutes after the disconnect it is still not there: the secrets go."""
+    world.disconnect()
+    world.records.pop("example")
+    world.pass_time(RECORDS_KNOWN_AFTER)
+
+    assert revoke(world) == "not_supported"
+    assert world.grant().sealed == b""
 
 
 def test_a_live_connection_is_left_alone(world):

@@ -30,6 +30,7 @@ from grantkeeper.services.tell_provider import tell_provider
 
 THE_END = 7 * 86_400  # seconds after the disconnect when an unreachable provider is given up and the secrets go
 LATER = 60
+RECORDS_KNOWN_AFTER = 5 * 60  # seconds after which every environment has looked at the deployment's records again
 
 Outcome = Literal["revoked", "gone", "not_supported", "shared_grant_kept", "abandoned", "nothing"]
 _WORST_FIRST: tuple[Outcome, ...] = ("not_supported", "revoked", "gone")
@@ -74,7 +75,7 @@ def revoke_upstream(connection_id: str, *, cause: Cause, ports: RefreshPorts, ru
     sealed = sealed_grants(connection_id, ports=ports)
     if connection is None or connection.status != "revoked" or not sealed:
         return "nothing"
-    provider = _provider(connection, ports=ports)
+    provider = _provider(connection, ports=ports, run=run)
     if provider is None or connection.kind == "api_key":
         return _erase(connection, "not_supported", cause=cause, ports=ports, run=run)
     if run.clock() >= connection.updated_at + THE_END:
@@ -115,11 +116,18 @@ def sealed_grants(connection_id: str, *, ports: RefreshPorts) -> Sequence[Grant]
     return [grant for grant in grants if grant is not None and grant.status == "revoked" and grant.sealed]
 
 
-def _provider(connection: Connection, *, ports: RefreshPorts) -> Provider | None:
-    """None when the operator removed the record: there is nobody left to tell."""
+def _provider(connection: Connection, *, ports: RefreshPorts, run: Run) -> Provider | None:
+    """
+    None when the operator removed the record: there is nobody left to tell.
+
+    An environment looks at the records once a minute, so one that it does not know may as well be new: what is at stake
+    is a token that would live on, so removed is what is still not there a while after the disconnect.
+    """
     try:
         return ports.catalog.get(connection.provider)
     except UnknownProvider:
+        if run.clock() < connection.updated_at + RECORDS_KNOWN_AFTER:
+            raise ProviderUnavailable("The provider's record is not known here yet.", retry_after=LATER) from None
         return None
 
 
