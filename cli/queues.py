@@ -64,12 +64,12 @@ def redrive_dead_letters(stack: Stack, *, names: tuple[str, ...], limit: int, dr
             left -= outcome.moved + len(outcome.kept)
             done[queue] = outcome
     if as_json:
-        kept = [{"queue": q.name, "message_id": i, "why": why} for q, o in done.items() for i, why in o.kept]
+        kept = [{"queue": q.name, "message_id": i, "why": why} for q, o in done.items() for i, why in sorted(o.kept)]
         show({"dry_run": dry_run, "moved": {q.name: o.moved for q, o in done.items()}, "kept": kept}, as_json=True)
         return
     for queue, outcome in done.items():
         click.echo(f"{queue.name}: {outcome.moved} {'would go' if dry_run else 'sent'} back, {len(outcome.kept)} kept.")
-        for message_id, why in outcome.kept:
+        for message_id, why in sorted(outcome.kept):  # SQS hands them out in an order of its own
             click.echo(f"  kept {message_id}: {why}")
 
 
