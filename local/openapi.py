@@ -25,12 +25,14 @@ from typing import Any, is_typeddict
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from grantkeeper.edge import schemas
+from grantkeeper.edge import admin_schemas, schemas
 from grantkeeper.edge.http import App
 from grantkeeper.edge.operations import Operation
 from local.aws import ROOT
 from local.openapi_words import FAILURES, IF_MATCH, REFERENCE, SECURITY, TAGS, about, example
 
+TYPES = {**vars(schemas), **vars(admin_schemas)}
+PARAMETERS = {**schemas.PARAMETERS, **admin_schemas.ADMIN_PARAMETERS}
 COMMITTED = ROOT / "functions" / "discovery" / "openapi.json"
 STAND_IN = {
     "GRANTS_TABLE": "grants", "REQUESTS_TABLE": "requests", "AUDIT_TABLE": "audit", "ISSUER": "https://id.example.com",
@@ -133,7 +135,8 @@ def _in_path(name: str) -> dict[str, Any]:
 
 def _in_query(name: str) -> dict[str, Any]:
     required, name = name.startswith("*"), name.removeprefix("*")
-    kind, text = schemas.PARAMETERS[name]
+    kind, text = PARAMETERS[name]
+    name = name.partition(":")[0]  # `status:user` is the parameter `status`, as it is told of users
     described = {"name": name, "in": "query", "description": text, "schema": TypeAdapter(kind).json_schema()}
     return {**described, "required": True} if required else described
 
@@ -202,7 +205,7 @@ def _security(operation: Operation) -> list[dict[str, list[str]]]:
 
 def _schemas(used: set[str]) -> dict[str, Any]:
     """The named types, and whatever they are made of."""
-    adapters = [(name, "serialization", TypeAdapter(getattr(schemas, name))) for name in sorted(used)]
+    adapters = [(name, "serialization", TypeAdapter(TYPES[name])) for name in sorted(used)]
     _, definitions = TypeAdapter.json_schemas(
         [(name, "serialization", adapter) for name, _, adapter in adapters],
         ref_template=REFERENCE,
@@ -221,8 +224,8 @@ class _Plain(GenerateJsonSchema):
 
 
 def _reference(name: str) -> dict[str, str]:
-    if not is_typeddict(getattr(schemas, name)):
-        raise TypeError(f"{name} is no type of edge.schemas")
+    if not is_typeddict(TYPES[name]):
+        raise TypeError(f"{name} is no type of edge.schemas or edge.admin_schemas")
     return {"$ref": REFERENCE.format(model=name)}
 
 

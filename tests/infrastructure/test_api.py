@@ -114,6 +114,10 @@ ROUTES = {
         "POST /v1/connections/{id}/refresh",
         "POST /v1/connections/{id}/sync",
     },
+    "AdminFunction": {
+        "GET /v1/admin/users",
+        "GET /v1/admin/users/{sub}",
+    },
     "AdminStatsFunction": {"GET /v1/admin/stats", "GET /metrics"},
 }
 

@@ -22,6 +22,7 @@ EVENTS = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "ev
 HTTP = {name for name, event in EVENTS.items() if "routeKey" in event}
 FUNCTION_OF = {
     "account": "AccountFunction",
+    "admin": "AdminFunction",
     "admin-stats": "AdminStatsFunction",
     "authorize": "AuthorizeFunction",
     "avatar": "AccountFunction",

@@ -185,7 +185,7 @@ class Stack:
         self.now += seconds
         self.world.now = self.world.provider.now = self.now
 
-    def api_key(self, *scopes: str, client_id: str = "app") -> dict[str, str]:
+    def api_key(self, *scopes: str, client_id: str | None = "app") -> dict[str, str]:
         """A client's key."""
         made = new_api_key()
         self.world.wiring.api_keys.put(
@@ -531,6 +531,22 @@ def count(stack: Stack) -> None:
     stack.call("AdminStatsFunction", "GET /metrics", headers=refused, status=403)
 
 
+def administer(stack: Stack) -> None:
+    """An operator finds a user and looks at what is his."""
+    stack.world.add_client("app", scopes=(*Client("", "", (), 0).scopes, "account:write"))
+    bearer = {"authorization": f"Bearer {stack.sign_in('app', BACK)['access_token']}"}
+    stack.connect(bearer)
+    wanted = {"name": "nightly", "scopes": ["connections:read"]}
+    stack.call("AccountFunction", "POST /v1/api-keys", json=wanted, headers=bearer)
+    key = stack.api_key("admin:read", client_id=None)
+    stack.call("AdminFunction", "GET /v1/admin/users", query={"limit": 1}, headers=key)
+    (identity,) = [i for i in [stack.world.wiring.users.find("https://idp.example", "alice")] if i]
+    path = f"/v1/admin/users/{identity.sub}"
+    for _ in range(32):  # so many calls are counted by one write
+        stack.call("AdminFunction", "GET /v1/admin/users/{sub}", path=path, headers=key)
+    stack.call("AdminFunction", "GET /v1/admin/users", headers=bearer, status=403)
+
+
 JOURNEYS: tuple[Callable[[Stack], None], ...] = (
     look_around,
     sign_in_and_out,
@@ -554,6 +570,7 @@ JOURNEYS: tuple[Callable[[Stack], None], ...] = (
     park_and_rescue,
     project_the_streams,
     count,
+    administer,
 )
 
 

@@ -10,6 +10,7 @@ from tests.infrastructure.template import functions, of_type, profile, refers_to
 
 SEE_NO_SECRET = {
     "AccountFunction",
+    "AdminFunction",
     "AdminStatsFunction",
     "AuthorizeFunction",
     "DiscoveryFunction",
@@ -137,7 +138,10 @@ def test_sealed_grants_are_read_by_nobody_who_has_no_business_with_connections()
     readers = who_may(READ, "GrantsTable", "CONNECTION#con_1")
 
     assert readers == OPEN_GRANTS | {"CallbackFunction", "ConnectionsFunction"}
-    assert who_may(READ, "GrantsTable", "CONNECTION#con_1", attribute="status") == readers | {"RescueFunction"}
+    assert who_may(READ, "GrantsTable", "CONNECTION#con_1", attribute="status") == readers | {
+        "AdminFunction",
+        "RescueFunction",
+    }
 
 
 def test_key_material_is_read_by_those_who_open_it():
@@ -172,6 +176,7 @@ def test_sessions_are_out_of_reach_of_functions_that_do_not_keep_them():
     assert who_may({"dynamodb:PutItem"}, "RequestsTable", "SESSION#family") == {"SessionFunction"}
     assert who_may(READ, "RequestsTable", "SESSION#family") == {
         "AccountFunction",
+        "AdminFunction",
         "AdminStatsFunction",
         "ConnectionsFunction",
         "RefreshFunction",

@@ -36,7 +36,9 @@ from tests.doubles.provider import Account
 from tests.support.functions import CONTEXT, Function, http_event
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
-FUNCTIONS = ("authorize", "callback", "session", "discovery", "connections", "account", "refresh", "admin_stats")
+FUNCTIONS = (
+    "authorize", "callback", "session", "discovery", "connections", "account", "refresh", "admin_stats", "admin",
+)  # fmt: skip
 MARK = "zQ9xKvW7"  # part of every invented value: found in an error's body, it was echoed
 NOW = int(time.time())
 JSON, FORM = {"content-type": "application/json"}, {"content-type": "application/x-www-form-urlencoded"}
@@ -203,7 +205,10 @@ class World:
         self.wiring.api_keys.put(key, audit=audit_event("api_key.created"))
         return {"headers": {"x-api-key": made.text}}
 
-    _v1_admin_stats = _metrics
+    _v1_admin_stats = _v1_admin_users = _metrics
+
+    def _v1_admin_users__sub(self, route: str) -> dict[str, Any]:
+        return {**self._metrics(route), "path": {"sub": "usr_alice"}}
 
     def _v1_audit(self, _: str) -> dict[str, Any]:
         return {"headers": self.bearer, "query": {"limit": "2"}}

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from grantkeeper import ports
     from grantkeeper.providers.catalog import Catalog
+    from grantkeeper.services.admin_connections import Seen
+    from grantkeeper.services.admin_users import People
     from grantkeeper.services.provider_keys import ProviderKeys
     from grantkeeper.stores.aws import Aws
 
@@ -78,6 +80,20 @@ class Wiring:
         from grantkeeper.stores.users import DynamoUsers
 
         return DynamoUsers(self.aws.dynamodb, self._grants, self._audit)
+
+    @cached_property
+    def people(self) -> People:
+        """Everybody, for the administration."""
+        from grantkeeper.stores.people import DynamoPeople
+
+        return DynamoPeople(self.aws.dynamodb, self._grants)
+
+    @cached_property
+    def seen_connections(self) -> Seen:
+        """Connections without anything sealed, for the administration."""
+        from grantkeeper.stores.seen_connections import SeenConnections
+
+        return SeenConnections(self.aws.dynamodb, self._grants)
 
     @cached_property
     def avatars(self) -> ports.Avatars:

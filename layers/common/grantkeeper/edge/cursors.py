@@ -20,7 +20,7 @@ from grantkeeper.model import Principal
 DEFAULT_LIMIT = 25
 MAX_LIMIT = 100
 TAG_BYTES = 16
-MAX_LENGTH = 1024
+MAX_LENGTH = 2048  # an e-mail address is in some
 
 
 class Cursors:

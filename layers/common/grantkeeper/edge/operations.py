@@ -58,7 +58,8 @@ class Operation:
             meanwhile is answered with 412.
         takes: The type of the JSON body.
         form: The type of the form body (application/x-www-form-urlencoded).
-        query: Parameters, by their names in `edge.schemas.PARAMETERS`; `*name` is required.
+        query: Parameters, by their names in `edge.schemas.PARAMETERS` or `edge.admin_schemas.ADMIN_PARAMETERS`; `*name`
+            is required, and `name:of` is a parameter `name` that means something else elsewhere.
         access: None where everybody may call, or where the route has OAuth's own rules (`security`).
         security: How an OAuth endpoint tells who calls: by the client's authentication, or an access token.
         errors: Statuses besides those every such route may answer.
