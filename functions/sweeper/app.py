@@ -59,11 +59,14 @@ def _sweep(context: Any) -> None:
         run=Run(_now, time.sleep, context.get_remaining_time_in_millis, report=reports),
     )
     logger.info("swept", extra=asdict(report))
-    if not report.shards_unread:  # no figure rings the alarm as a high one does, and a low one might not be true
+    if report.shards_unread:
+        reports.count("ShardsUnread", report.shards_unread)
+    else:  # no figure rings the alarm as a high one does, and a low one might not be true
         reports.count("OldestDueAge", report.oldest_due, "Seconds")
     reports.count("Due", report.due)
     reports.count("Queued", report.sent)
     reports.count("HeldBack", report.held_back)
+    reports.count("LeftOver", report.left)
 
 
 def _keys(_context: Any) -> None:

@@ -332,3 +332,24 @@ def test_an_outage_and_its_end_are_told_once(monkeypatch):
     ]
     assert turns[-2:] == [("provider.degraded", "example"), ("provider.recovered", "example")]
     assert len(world.reports.of("provider_degraded")) == len(world.reports.of("provider_recovered")) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (503, b"", "unavailable"),
+        (429, b"", "throttled"),
+        (401, {"error": "invalid_client"}, "misconfigured"),
+        (418, {"error": "a_word_of_its_own"}, "refused"),
+    ],
+)
+def test_a_failure_is_told_with_its_reason_and_no_word_of_the_providers(world, status, body, reason):
+    """What metrics go by is one of four words; a dead answer is no failure but a finding of its own."""
+    world.pass_time(HOUR)
+    for _ in range(2):
+        world.provider.answer_next(status, body)
+
+    with pytest.raises((ProviderUnavailable, ProviderMisconfigured)):
+        world.refresh()
+
+    assert world.reports.of("refresh_failed") == [{"provider": "example", "reason": reason}]

@@ -13,6 +13,7 @@ from grantkeeper.errors import GrantkeeperError, KeyServiceUnavailable
 _KNOWN: Mapping[str, tuple[str | None, str]] = MappingProxyType(
     {
         "refreshed": (None, "Refreshed"),
+        "refresh_failed": (None, "RefreshFailed"),  # whoever asked logs the error
         "refresh_postponed": ("warning", "RefreshPostponed"),
         "refresh_stuck": ("error", "RefreshStuck"),
         "needs_reauth": ("warning", "NeedsReauthorization"),
@@ -28,6 +29,15 @@ _KNOWN: Mapping[str, tuple[str | None, str]] = MappingProxyType(
     }
 )
 
+# Why a refresh failed → a metric of its own: a dimension would make one of every metric. The other reasons have theirs:
+# ProviderMisconfigured and NeedsReauthorization.
+_FAILURES: Mapping[str, str] = MappingProxyType(
+    {
+        "throttled": "RefreshThrottled",
+        "unavailable": "RefreshUnavailable",
+        "refused": "RefreshRefused",
+    }
+)
 
 # What the alarm of the same name watches: somebody we depend on refuses us, and only an operator can help.
 ATTENTION = "OperatorAttention"
@@ -85,6 +95,8 @@ class Reports:
             write(event.replace("_", " "), extra=dict(facts))
         if metric:
             self.count(metric)
+        if event == "refresh_failed" and facts.get("reason") in _FAILURES:
+            self.count(_FAILURES[facts["reason"]])
         if event == "provider_misconfigured":
             self.count(ATTENTION)
         if facts.get("error") == "key-service-unavailable":

@@ -210,6 +210,7 @@ def _refused(grant: Grant, refused: Refused, *, job: _Job, held: Held, ports: Re
         return _dead(grant, refused, job=job, held=held, ports=ports, run=run)
     if not refused.uncertain:
         let_go(held, ports=ports, run=run)
+    run.report("refresh_failed", {"provider": grant.provider, "reason": refused.why})
     if refused.kind == "config":
         report_registration(grant, error=refused.error, ports=ports, run=run)
         raise ProviderMisconfigured(

@@ -53,6 +53,13 @@ class Refused:
     uncertain: bool = False
     throttled: bool = False
 
+    @property
+    def why(self) -> str:
+        """The reason in one word, for the metrics; never the provider's own text."""
+        if self.throttled:
+            return "throttled"
+        return {"transient": "unavailable", "config": "misconfigured"}.get(self.kind, "refused")
+
 
 Ask = Callable[[], Answered | Refused]
 
