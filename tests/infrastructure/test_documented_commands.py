@@ -1,0 +1,127 @@
+"""Commands that the operator's pages name, held against the command line itself and against the AWS API."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import botocore.session
+import click
+import pytest
+from botocore import xform_name
+
+from cli.main import cli
+from tests.infrastructure.template import ROOT, source
+
+PAGES = ("README.md", "docs/operations.md", "docs/deployment.md", "docs/upgrading.md", "docs/refresh.md")
+GLOBAL_OPTIONS = {"--query", "--output", "--region", "--profile", "--no-cli-pager", "--no-paginate"}
+CUSTOM = {("logs", "tail"), ("configure", "sso"), ("sso", "login"), ("cloudformation", "deploy")}  # the CLI's own
+LOGICAL_ID = re.compile(r"\b(?:logs|physical) ([A-Z][A-Za-z]+)")
+OUTPUT = re.compile(r"\boutput ([A-Z][A-Za-z]+)")
+
+
+def pages() -> list[Path]:
+    return [ROOT / name for name in PAGES if (ROOT / name).exists()]
+
+
+@cache
+def snippets(page: Path) -> tuple[str, ...]:
+    """Lines of code fences, continued ones joined, and everything between backticks."""
+    text = page.read_text()
+    fenced = re.findall(r"^```(?:sh)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in fenced for line in block.replace("\\\n", " ").splitlines()]
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return (*lines, *(code.replace("\n", " ").replace("\\|", "|") for code in re.findall(r"`([^`]+)`", prose)))
+
+
+def commands(program: str) -> Iterator[tuple[str, list[str]]]:
+    """(page, words after the program's name) of every call, those inside `$( … )` too."""
+    for page in pages():
+        for snippet in snippets(page):
+            for found in re.finditer(rf"(?:^|[\s(/]){program} (?!stack\b)", re.sub(r"^alias .*", "", snippet)):
+                rest = _until_it_ends(snippet[found.end() :])
+                yield page.name, [word for word in _words(rest) if word]
+
+
+def _until_it_ends(text: str) -> str:
+    """Up to what ends the call: a pipe, a semicolon, a comment or the bracket it stands in."""
+    depth, quote = 0, ""
+    for at, letter in enumerate(text):
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        elif letter == "(":
+            depth += 1
+        elif letter in ")|;#" and depth == 0:
+            return text[:at]
+        elif letter == ")":
+            depth -= 1
+    return text
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:  # an apostrophe cut off from its end
+        return text.split()
+
+
+def ours() -> list[tuple[str, list[str]]]:
+    return [(page, words) for page, words in commands("grantkeeper") if re.fullmatch(r"[a-z-]+", words[0])]
+
+
+def test_the_pages_name_commands():
+    """The patterns below find something to judge."""
+    assert len(ours()) > 20
+    assert len(list(commands("aws"))) > 5
+
+
+@pytest.mark.parametrize(("page", "words"), ours(), ids=lambda value: value if isinstance(value, str) else None)
+def test_a_command_of_ours_is_there_with_its_options(page, words):
+    """Group, command and every option exist; whoever is paged has no time for a usage error."""
+    command: click.Command = cli
+    while isinstance(command, click.Group) and words:
+        name = words.pop(0)
+        assert name in command.commands, f"{page}: {name}"
+        command = command.commands[name]
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+
+    assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known | {"--help"}
+
+
+def test_calls_of_aws_exist_with_their_parameters():
+    """Services, operations and parameters are those of the AWS API."""
+    session = botocore.session.get_session()
+    for page, words in commands("aws"):
+        service, operation = words[0], words[1]
+        if (service, operation) in CUSTOM:
+            continue
+        model = session.get_service_model(service)
+        operations = {xform_name(name, "-"): name for name in model.operation_names}
+        assert operation in operations, f"{page}: aws {service} {operation}"
+        shape = model.operation_model(operations[operation]).input_shape
+        known = {f"--{xform_name(member, '-')}" for member in (shape.members if shape else ())} | GLOBAL_OPTIONS
+        given = {word for word in words if re.fullmatch(r"--[a-z-]+", word)}
+        given |= {f"--{word.removeprefix('--no-')}" for word in given if word.startswith("--no-")}
+        assert {word for word in given if not word.startswith("--no-")} <= known, f"{page}: aws {service} {operation}"
+
+
+def test_resources_and_outputs_that_the_pages_ask_for_exist():
+    """`logs RefreshLogs`, `physical SweepSchedule` and `output PublicUrl` name what the template has."""
+    for page in pages():
+        text = page.read_text()
+        assert set(LOGICAL_ID.findall(text)) <= set(source()["Resources"])
+        assert set(OUTPUT.findall(text)) <= set(source()["Outputs"])
+
+
+def test_parameters_that_the_pages_turn_exist():
+    """Each `Name=value` of a deployment is a parameter of the template."""
+    for page in pages():
+        for snippet in snippets(page):
+            for name in re.findall(r"\b([A-Z][A-Za-z]+)=[^=]", snippet):
+                if "parameter" in snippet or re.fullmatch(r"[A-Z][A-Za-z]+=\S+", snippet):
+                    assert name in source()["Parameters"], f"{page.name}: {name}"
