@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from grantkeeper.model import ALL_SCOPES, Session
 from tests.doubles.api import api_of
+from tests.doubles.deployment import trail
+from tests.doubles.provider import NOON
 
 READS = ("admin:read",)
 
@@ -83,3 +86,96 @@ def test_a_user_nobody_knows_is_not_found(api):
         answer = api.call("GET", f"/v1/admin/users/{sub}", route="/v1/admin/users/{sub}", as_=api.key(None, *READS))
 
         assert answer.status == 404
+
+
+def admin(api, name="root", *, age=0):
+    """A signed-in admin's credential."""
+    sub = f"usr_{name}"
+    if api.world.wiring.users.get(sub) is None:
+        api.world.add_user(sub, role="admin")
+        api.world.add_client("desk", scopes=ALL_SCOPES)
+    session = Session(
+        family=f"fam_{sub}", sid=f"sid_{sub}_desk", sub=sub, client_id="desk", scopes=ALL_SCOPES, provider="example",
+        created_at=NOON - age, expires_at=NOON + 86_400, idle_expires_at=NOON + 86_400, current_hash="h",
+    )  # fmt: skip
+    api.world.wiring.sessions.create(session, audit=api.world.event("user.signed_in"))
+    return api.user(sub, client_id="desk", scope="admin:read admin:write")
+
+
+def change(api, sub, what, body, as_):
+    method = "PUT" if what == "role" else "POST"
+    path, route = f"/v1/admin/users/{sub}/{what}", f"/v1/admin/users/{{sub}}/{what}"
+    return api.call(method, path, route=route, json=body, as_=as_)
+
+
+def entries(api, action):
+    return [entry for entry in trail(api.world.wiring) if entry["action"] == action]
+
+
+def test_t12_an_admin_suspends_a_user_and_lets_him_back(api):
+    """The trail says who, why, and what was before; asked again, nothing happens again."""
+    for _ in range(2):
+        answer = change(api, "usr_carol", "suspend", {"reason": "abuse"}, admin(api))
+
+        assert (answer.status, answer.body["status"]) == (200, "suspended")
+    (entry,) = entries(api, "user.suspended")
+    assert (entry["actor"], entry["reason"]) == ("user:usr_root", "abuse")
+    assert entry["details"] == {"status": {"S": "active to suspended"}}
+
+    assert change(api, "usr_carol", "resume", {}, admin(api)).body["status"] == "active"
+    assert api.world.wiring.users.get("usr_carol").status == "active"
+
+
+def test_t10_a_role_is_given_by_an_admin_who_signed_in_a_moment_ago_and_by_no_key(api):
+    """Audited with before and after; an hour later he signs in again first."""
+    wanted = {"role": "auditor"}
+
+    assert change(api, "usr_carol", "role", wanted, api.key(None, "admin:write")).status == 403
+    assert change(api, "usr_carol", "role", wanted, admin(api, "late", age=3600)).status == 401
+    assert change(api, "usr_carol", "role", wanted, admin(api)).body["role"] == "auditor"
+    (entry,) = entries(api, "user.role_changed")
+    assert entry["details"] == {"role": {"S": "user to auditor"}}
+
+
+def test_t10_nobody_changes_himself(api):
+    """Neither his role nor his status: so an admin is always left."""
+    own = admin(api)
+
+    for what, body in (("role", {"role": "user"}), ("suspend", {})):
+        assert change(api, "usr_root", what, body, own).status == 403
+    assert api.world.wiring.users.get("usr_root").role == "admin"
+
+
+def test_t10_an_admin_is_suspended_by_an_admin_and_by_no_key(api):
+    """A key that leaked does not lock the admins out."""
+    admin(api, "second")
+
+    assert change(api, "usr_second", "suspend", {}, api.key(None, "admin:write")).status == 403
+    assert change(api, "usr_second", "suspend", {}, admin(api)).status == 200
+
+
+def test_t10_an_admin_who_was_one_a_moment_ago_changes_no_admin(api):
+    """What an environment remembers of him for half a minute is not what the change stands on."""
+    first, second = admin(api), admin(api, "second")
+    assert change(api, "usr_carol", "resume", {}, second).status == 200  # he is remembered as an admin now
+
+    assert change(api, "usr_second", "role", {"role": "user"}, first).status == 200
+    assert change(api, "usr_root", "role", {"role": "user"}, second).status == 403
+    assert change(api, "usr_carol", "role", {"role": "admin"}, second).status == 403
+    assert api.world.wiring.users.get("usr_root").role == "admin"
+
+
+@pytest.mark.parametrize(
+    ("what", "body"),
+    [
+        ("role", {"role": "owner"}),
+        ("role", {}),
+        ("role", {"role": "user", "status": "active"}),
+        ("suspend", {"reason": "she asked: carol@example.com"}),
+        ("suspend", {"role": "admin"}),
+    ],
+)
+def test_t06_a_body_holds_what_is_named_and_nothing_else(api, what, body):
+    """Nothing is written, and a reason is a word of a few: the trail keeps it longer than the user."""
+    assert change(api, "usr_carol", what, body, admin(api)).status == 400
+    assert api.world.wiring.users.get("usr_carol").version == 1

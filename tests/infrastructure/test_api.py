@@ -117,6 +117,9 @@ ROUTES = {
     "AdminFunction": {
         "GET /v1/admin/users",
         "GET /v1/admin/users/{sub}",
+        "POST /v1/admin/users/{sub}/suspend",
+        "POST /v1/admin/users/{sub}/resume",
+        "PUT /v1/admin/users/{sub}/role",
     },
     "AdminStatsFunction": {"GET /v1/admin/stats", "GET /metrics"},
 }

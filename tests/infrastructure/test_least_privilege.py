@@ -25,7 +25,7 @@ from joserfc.jwk import ECKey
 from grantkeeper import ids
 from grantkeeper.api_key_format import new_api_key
 from grantkeeper.edge import principals
-from grantkeeper.model import ApiKey, Client
+from grantkeeper.model import ALL_SCOPES, ApiKey, Client, Session
 from tests.doubles.aws import ENVIRONMENT, memory_wiring
 from tests.doubles.connect_world import BACK, KEY_SERVICE, RECORD, SERVICE, ConnectWorld
 from tests.doubles.deployment import CONFIDENTIAL_CLIENT, SECRET, actions, deployment, register
@@ -179,6 +179,24 @@ class Stack:
         return self.call(
             "CallbackFunction", "GET /oauth2/callback/{provider}", path="/oauth2/callback/example", query=answer
         )
+
+    def admin(self) -> dict[str, str]:
+        """Somebody with the role admin, who signed in now."""
+        self.world.add_user("usr_root", role="admin")
+        self.world.add_client("desk", scopes=ALL_SCOPES)
+        end = self.now + 86_400
+        session = Session(
+            family="fam_root", sid="sid_root", sub="usr_root", client_id="desk", scopes=ALL_SCOPES, provider="example",
+            created_at=self.now, expires_at=end, idle_expires_at=end, current_hash="h",
+        )  # fmt: skip
+        self.world.wiring.sessions.create(session, audit=self.world.event("user.signed_in"))
+        issuer = self.world.wiring.issuer
+        claims = {
+            "iss": issuer, "aud": issuer, "sub": "usr_root", "client_id": "desk", "sid": "sid_root", "iat": self.now,
+            "exp": self.now + 900, "jti": "j", "scope": " ".join(ALL_SCOPES),
+        }  # fmt: skip
+        token = self.world.wiring.signer.sign(claims, alg="ES256", typ="at+jwt")
+        return {"authorization": f"Bearer {token}"}
 
     def pass_time(self, seconds: int) -> None:
         """Here and at the provider."""
@@ -545,6 +563,15 @@ def administer(stack: Stack) -> None:
     for _ in range(32):  # so many calls are counted by one write
         stack.call("AdminFunction", "GET /v1/admin/users/{sub}", path=path, headers=key)
     stack.call("AdminFunction", "GET /v1/admin/users", headers=bearer, status=403)
+    admin = stack.admin()
+    for method, what, body in (
+        ("POST", "suspend", {"reason": "left"}),
+        ("POST", "resume", {}),
+        ("PUT", "role", {"role": "admin"}),
+        ("PUT", "role", {"role": "user"}),
+    ):
+        route = f"{method} /v1/admin/users/{{sub}}/{what}"
+        stack.call("AdminFunction", route, path=f"{path}/{what}", json=body, headers=admin)
 
 
 JOURNEYS: tuple[Callable[[Stack], None], ...] = (

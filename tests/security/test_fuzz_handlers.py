@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from grantkeeper import ids
 from grantkeeper.api_key_format import new_api_key
 from grantkeeper.edge.consent_page import form_token_of
-from grantkeeper.model import ApiKey, AuthorizationCode, Avatar, Identity, Principal, Session
+from grantkeeper.model import ALL_SCOPES, ApiKey, AuthorizationCode, Avatar, Identity, Principal, Session
 from grantkeeper.oauth.pkce import code_challenge
 from grantkeeper.services.issue_tokens import RefreshToken
 from tests.doubles.connect_world import ALICE, BACK, KEY_SERVICE, SERVICE
@@ -209,6 +209,26 @@ class World:
 
     def _v1_admin_users__sub(self, route: str) -> dict[str, Any]:
         return {**self._metrics(route), "path": {"sub": "usr_alice"}}
+
+    def _v1_admin_users__sub__suspend(self, _: str) -> dict[str, Any]:
+        parts = {"headers": JSON | self.admin(), "path": {"sub": "usr_bob"}}
+        return {**parts, "json": {"reason": "abuse"}}
+
+    def _v1_admin_users__sub__resume(self, _: str) -> dict[str, Any]:
+        return {"headers": self.admin(), "path": {"sub": "usr_bob"}}
+
+    def _v1_admin_users__sub__role(self, _: str) -> dict[str, Any]:
+        return {"headers": JSON | self.admin(), "path": {"sub": "usr_bob"}, "json": {"role": "auditor"}}
+
+    def admin(self) -> dict[str, str]:
+        """Somebody with the role admin who signed in now, at a client that may administer."""
+        if self.wiring.users.get("usr_root") is None:
+            self.steps.add_user("usr_root", role="admin")
+            self.steps.add_client("desk", scopes=ALL_SCOPES)
+            self._session("fam_root", "desk", sub="usr_root")
+        claims = {**self.claims, "sub": "usr_root", "client_id": "desk", "sid": "sid_fam_root"}
+        claims["scope"] = "admin:read admin:write audit:read"
+        return {"authorization": f"Bearer {self.wiring.signer.sign(claims, alg='ES256', typ='at+jwt')}"}
 
     def _v1_audit(self, _: str) -> dict[str, Any]:
         return {"headers": self.bearer, "query": {"limit": "2"}}

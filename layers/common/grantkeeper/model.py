@@ -54,7 +54,7 @@ class User:
     avatar_url: str | None = None
     locale: str | None = None
     role: Role = "user"
-    status: Literal["active", "suspended"] = "active"
+    status: Literal["active", "suspended", "erased"] = "active"
     version: int = 1
     overrides: Mapping[str, str] = field(default_factory=dict)
 

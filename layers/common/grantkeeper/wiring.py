@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from grantkeeper import ports
     from grantkeeper.providers.catalog import Catalog
     from grantkeeper.services.admin_connections import Seen
-    from grantkeeper.services.admin_users import People
     from grantkeeper.services.provider_keys import ProviderKeys
     from grantkeeper.stores.aws import Aws
+    from grantkeeper.stores.people import DynamoPeople
 
 
 @dataclass
@@ -82,11 +82,11 @@ class Wiring:
         return DynamoUsers(self.aws.dynamodb, self._grants, self._audit)
 
     @cached_property
-    def people(self) -> People:
+    def people(self) -> DynamoPeople:
         """Everybody, for the administration."""
         from grantkeeper.stores.people import DynamoPeople
 
-        return DynamoPeople(self.aws.dynamodb, self._grants)
+        return DynamoPeople(self.aws.dynamodb, self._grants, self._audit)
 
     @cached_property
     def seen_connections(self) -> Seen:

@@ -70,14 +70,15 @@ def test_a_user_is_suspended_and_let_back(run, wiring):
 
 def test_a_change_that_comes_between_is_kept(run, wiring, monkeypatch):
     """The profile that moved meanwhile is read again, not overwritten."""
-    real, moved = wiring.users.update, []
+    real, moved = wiring.people.replace, []
 
-    def update(user, *, expected_version, audit):
+    def put(user, **rest):
         if not moved:
-            moved.append(real(replace(ALICE, name="New"), expected_version=1, audit=audit_event("user.synced")))
-        return real(user, expected_version=expected_version, audit=audit)
+            update = wiring.users.update
+            moved.append(update(replace(ALICE, name="New"), expected_version=1, audit=audit_event("user.synced")))
+        return real(user, **rest)
 
-    monkeypatch.setattr(wiring.users, "update", update)
+    monkeypatch.setattr(wiring.people, "replace", put)
 
     run("role", ALICE.sub, "admin")
 

@@ -6,14 +6,15 @@ No function loads this module: it is imported for types only, and by `local.open
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from pydantic import Field
 
 from grantkeeper.edge.schemas import Consent, Id, Identity, ListedConnection, OwnApiKey, Time
 from grantkeeper.model import Role
+from grantkeeper.services.change_user import SuspensionReason
 
-UserStatus = Literal["active", "suspended"]
+UserStatus = Literal["active", "suspended", "erased"]
 
 
 class AdminUser(TypedDict):
@@ -59,6 +60,18 @@ class AdminUserDetail(AdminUser):
     consents: list[Consent]
     api_keys: list[OwnApiKey]
     counts: Annotated[dict[str, int], Field(description="How many of each kind there are")]
+
+
+class RoleChange(TypedDict):
+    """The role a user shall have."""
+
+    role: Role
+
+
+class Suspension(TypedDict):
+    """Why; a word of a few, because the trail keeps it longer than the user."""
+
+    reason: NotRequired[SuspensionReason | None]
 
 
 ADMIN_PARAMETERS: dict[str, tuple[Any, str]] = {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from grantkeeper.edge.admin.desk import READ, Desk
+from grantkeeper.edge.admin.desk import POWER, READ, WRITE, Desk
 from grantkeeper.edge.admin.user_views import detail_view, user_view
 from grantkeeper.edge.cursors import page_limit
 from grantkeeper.edge.http import App, Request, Response, json_response
 from grantkeeper.edge.operations import Operation
 from grantkeeper.services.admin_users import Wanted, list_users, user_detail
+from grantkeeper.services.change_user import By, give_role, parse_role, parse_suspension, resume, suspend
 
 FILTERS = ("q", "role", "status")
 
@@ -43,3 +44,61 @@ def add_routes(app: App, desk: Desk) -> None:
         desk.caller(request)
         detail = user_detail(request.path_params["sub"], ports=desk.wiring, now=desk.now())
         return json_response(detail_view(detail, now=desk.now()))
+
+    @app.route(
+        "POST /v1/admin/users/{sub}/suspend",
+        operation=Operation("AdminUser", takes="Suspension", access=WRITE, errors=(409,)),
+    )
+    def post_admin_user_suspend(request: Request) -> Response:
+        """
+        Refuse a user everywhere within a minute: his tokens, his keys, his sign-ins. His connections stay.
+
+        Nobody suspends himself, and an admin is suspended by an admin who is signed in, not by a key.
+        """
+        principal = desk.caller(request)
+        changed = suspend(
+            request.path_params["sub"],
+            reason=parse_suspension(request.json()),
+            by=By.principal(principal),
+            users=desk.wiring.users,
+            changing=desk.wiring.people,
+            now=desk.now(),
+            request_id=request.request_id,
+        )
+        return json_response(user_view(changed.after))
+
+    @app.route("POST /v1/admin/users/{sub}/resume", operation=Operation("AdminUser", access=WRITE, errors=(409,)))
+    def post_admin_user_resume(request: Request) -> Response:
+        """Let a suspended user in again."""
+        principal = desk.caller(request)
+        changed = resume(
+            request.path_params["sub"],
+            by=By.principal(principal),
+            users=desk.wiring.users,
+            changing=desk.wiring.people,
+            now=desk.now(),
+            request_id=request.request_id,
+        )
+        return json_response(user_view(changed.after))
+
+    @app.route(
+        "PUT /v1/admin/users/{sub}/role",
+        operation=Operation("AdminUser", takes="RoleChange", access=POWER, errors=(409,)),
+    )
+    def put_admin_user_role(request: Request) -> Response:
+        """
+        Give a user a role: it counts within a minute, and in tokens he has already.
+
+        Nobody changes his own. So an admin is always left: whoever takes the role from another has it himself.
+        """
+        principal = desk.caller(request)
+        changed = give_role(
+            request.path_params["sub"],
+            parse_role(request.json()),
+            by=By.principal(principal),
+            users=desk.wiring.users,
+            changing=desk.wiring.people,
+            now=desk.now(),
+            request_id=request.request_id,
+        )
+        return json_response(user_view(changed.after))
