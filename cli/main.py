@@ -9,6 +9,7 @@ import click
 from cli.after_restore import after_restore
 from cli.api_keys import api_keys
 from cli.clients import clients
+from cli.doctor.command import doctor
 from cli.keys import init, keys
 from cli.providers import providers
 from cli.queues import queues
@@ -27,7 +28,7 @@ def cli(context: click.Context, *, stack_name: str, local: bool) -> None:
     context.obj = Stack("grantkeeper-local" if local and stack_name == "grantkeeper" else stack_name, local=local)
 
 
-for command in (init, after_restore, api_keys, clients, keys, providers, queues, users):
+for command in (init, after_restore, api_keys, clients, doctor, keys, providers, queues, users):
     cli.add_command(command)
 
 

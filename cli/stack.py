@@ -58,14 +58,23 @@ class Stack:
         Raises:
             click.ClickException: There is no such stack, or it lacks an output.
         """
-        if self.local:
-            os.environ.update(local_environment())  # credentials are botocore's own to find, and there only
-        env = dict(os.environ)
+        env = self.credentials_environment()
         outputs = self.outputs(env)
         missing = sorted(set(OUTPUTS) - set(outputs) - OPTIONAL)
         if missing:
             raise click.ClickException(f"The stack {self.name} has no output {missing[0]}: is it a Grantkeeper stack?")
         return env | {variable: outputs[name] for name, variable in OUTPUTS.items() if name in outputs}
+
+    def credentials_environment(self) -> dict[str, str]:
+        """
+        What AWS clients are made from: our environment, with the local run's endpoint and keys if it is that stack.
+
+        Raises:
+            click.ClickException: No local stack is running.
+        """
+        if self.local:
+            os.environ.update(local_environment())  # credentials are botocore's own to find, and there only
+        return dict(os.environ)
 
     def outputs(self, env: dict[str, str]) -> dict[str, str]:
         """The stack's CloudFormation outputs."""

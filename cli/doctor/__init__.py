@@ -1,0 +1,1 @@
+"""`grantkeeper doctor`: what is misconfigured, and how to mend it."""

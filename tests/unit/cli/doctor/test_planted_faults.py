@@ -1,0 +1,245 @@
+"""Faults planted one by one in a real deployment on MiniStack: the doctor finds each and names its mend."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from cli import operator
+from cli.api_keys import CLIENT_SCOPES
+from cli.doctor import encryption, functions, issuer, people, providers, queues, tables, watching
+from grantkeeper.api_key_format import new_api_key
+from grantkeeper.model import ApiKey, Client
+from grantkeeper.ports import ShardMark
+
+
+def forget_retention(ward):
+    ward.aws("logs").delete_retention_policy(logGroupName=ward.physical("SessionLogs"))
+
+
+def tell_nobody_of_an_alarm(ward):
+    cloudwatch, name = ward.aws("cloudwatch"), ward.physical("RescueAlarm")
+    (alarm,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    kept = ("AlarmName", "Namespace", "MetricName", "Dimensions", "Statistic", "Period", "EvaluationPeriods",
+            "ComparisonOperator", "Threshold")  # fmt: skip
+    cloudwatch.put_metric_alarm(**{part: alarm[part] for part in kept}, AlarmActions=[])
+
+
+def keep_a_secret_nobody_names(ward):
+    ward.wiring.secrets.put(f"{ward.outputs['ParameterPrefix']}/providers/google/0", "old")
+
+
+def switch_a_provider_off(ward):
+    event = operator.event("provider.disabled")
+    ward.wiring.provider_items.put("spotify", record=None, registrations=None, disabled=True, audit=event)
+
+
+def take_the_last_admins_role(ward):
+    user = ward.wiring.users.get("usr_admin")
+    changed = replace(user, role="user")
+    assert ward.wiring.users.update(changed, expected_version=user.version, audit=operator.event("user.role_changed"))
+
+
+def make_a_key_for_everything(ward):
+    store_key(ward, CLIENT_SCOPES, days=90)
+
+
+def let_a_key_end(ward):
+    store_key(ward, ("connections:read",), days=3)
+
+
+def store_key(ward, scopes, *, days):
+    text = new_api_key()
+    key = ApiKey(text.key_id, text.secret_hash, scopes, ward.now, ward.now + days * 86_400, client_id="app", name="k")
+    ward.wiring.api_keys.put(key, audit=operator.event("api_key.created"))
+
+
+def lend_the_vault(ward):
+    key, somebody = ward.outputs["VaultKeyArn"], "arn:aws:iam::000000000000:role/somebody"
+    ward.aws("kms").create_grant(KeyId=key, GranteePrincipal=somebody, Operations=["Decrypt"])
+
+
+def disable_the_schedule(ward):
+    scheduler, name = ward.aws("scheduler"), ward.physical("SweepSchedule")
+    found = scheduler.get_schedule(Name=name)
+    kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+    scheduler.update_schedule(**{part: found[part] for part in kept}, State="DISABLED")
+
+
+def end_backups(ward):
+    ward.aws("dynamodb").update_continuous_backups(
+        TableName=ward.outputs["GrantsTableName"],
+        PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": False},
+    )
+
+
+def send_dead_letters_nowhere(ward):
+    ward.aws("sqs").set_queue_attributes(QueueUrl=ward.outputs["WorkQueueUrl"], Attributes={"RedrivePolicy": ""})
+
+
+def show_messages_too_soon(ward):
+    ward.aws("sqs").set_queue_attributes(QueueUrl=ward.outputs["RescueQueueUrl"], Attributes={"VisibilityTimeout": "5"})
+
+
+def leave_an_answer_dead(ward):
+    ward.aws("sqs").send_message(QueueUrl=ward.outputs["RescueDeadLetterQueueUrl"], MessageBody="{}")
+
+
+def unplug_the_projector(ward):
+    uuid = ward.physical("ProjectorFunctionAudit")
+    ward.aws("lambda").update_event_source_mapping(UUID=uuid, Enabled=False)
+
+
+def edit_a_functions_issuer(ward):
+    client, name = ward.aws("lambda"), ward.outputs["SessionFunctionName"]
+    variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    changed = {"Variables": {**variables, "ISSUER": "https://elsewhere.example"}}
+    client.update_function_configuration(FunctionName=name, Environment=changed)
+
+
+def open_the_vault(ward):
+    kms, key = ward.aws("kms"), ward.outputs["VaultKeyArn"]
+    policy = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
+    anybody = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:Decrypt", "Resource": "*"}
+    policy["Statement"].append(anybody)
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(policy))
+
+
+def take_the_vaults_denials(ward):
+    kms, key = ward.aws("kms"), ward.outputs["VaultKeyArn"]
+    policy = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
+    policy["Statement"] = [each for each in policy["Statement"] if each["Effect"] == "Allow"]
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(policy))
+
+
+def disable_the_table_key(ward):
+    ward.aws("kms").disable_key(KeyId=ward.outputs["TableKeyArn"])
+
+
+def lose_a_providers_secret(ward):
+    ward.aws("ssm").delete_parameter(Name=f"{ward.outputs['ParameterPrefix']}/providers/google/1")
+
+
+def store_a_secret_in_the_open(ward):
+    name = f"{ward.outputs['ParameterPrefix']}/providers/spotify/1"
+    ward.aws("ssm").delete_parameter(Name=name)
+    ward.aws("ssm").put_parameter(Name=name, Value="open", Type="String")
+
+
+def break_a_providers_record(ward):
+    event = operator.event("provider.configured")
+    record = {"token_endpoint": "http://plain.example/token"}
+    ward.wiring.provider_items.put("github", record=record, registrations=None, disabled=None, audit=event)
+
+
+def have_the_provider_refuse_us(ward):
+    ward.wiring.breakers.record_refusal("google", error="invalid_client", now=ward.now)
+
+
+def lose_the_signing_keys(ward):
+    key = {"pk": {"S": "SIGNER"}, "sk": {"S": "SIGNER"}}
+    table = ward.outputs["GrantsTableName"]
+    assert "Item" in ward.aws("dynamodb").get_item(TableName=table, Key=key)
+    ward.aws("dynamodb").delete_item(TableName=table, Key=key)
+
+
+def send_users_over_plain_http(ward):
+    client = Client("careless", "Careless", ("http://app.example.com/cb",), ward.now)
+    ward.wiring.clients.put(client, audit=operator.event("client.registered"))
+
+
+def answer_under_another_name(ward):
+    ward.told["/.well-known/openid-configuration"]["issuer"] = "https://old.example.com"
+
+
+def answer_nothing(ward):
+    del ward.told["/.well-known/openid-configuration"]
+
+
+def read_too_few_shards(ward):
+    mark = ward.wiring.shard_mark.mark()
+    assert ward.wiring.shard_mark.replace(ShardMark(high_water=4), expected=mark)
+
+
+def ring_an_alarm(ward):
+    name = ward.physical("TamperingAlarm")
+    ward.aws("cloudwatch").set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="planted")
+
+
+FAULTS = [
+    (disable_the_schedule, watching, "schedule.enabled", "sam deploy"),
+    (ring_an_alarm, watching, "alarms.state", "docs/operations.md"),
+    (end_backups, tables, "tables.recovery", "aws dynamodb update-continuous-backups"),
+    (send_dead_letters_nowhere, queues, "queues.redrive", "RedrivePolicy"),
+    (show_messages_too_soon, queues, "queues.visibility", '"VisibilityTimeout": "130"'),
+    (leave_an_answer_dead, queues, "queues.dead_letters", "queues redrive rescue"),
+    (unplug_the_projector, functions, "functions.event_sources", "aws lambda update-event-source-mapping"),
+    (edit_a_functions_issuer, functions, "functions.environment", "aws lambda update-function-configuration"),
+    (read_too_few_shards, functions, "functions.due_shards", "aws lambda invoke"),
+    (open_the_vault, encryption, "keys.policy", "aws kms put-key-policy"),
+    (take_the_vaults_denials, encryption, "keys.policy", "NotWithoutPurpose"),
+    (disable_the_table_key, encryption, "keys.state", "aws kms enable-key"),
+    (lose_the_signing_keys, encryption, "keys.signing", "init"),
+    (lose_a_providers_secret, providers, "providers.credentials", "providers configure google --client-id our-id-at-"),
+    (
+        store_a_secret_in_the_open,
+        providers,
+        "providers.credentials",
+        "providers configure spotify --client-id our-id-at-",
+    ),
+    (break_a_providers_record, providers, "providers.record", "providers configure github --record"),
+    (have_the_provider_refuse_us, providers, "providers.health", "providers configure google"),
+    (send_users_over_plain_http, people, "clients.sound", "clients register"),
+    (answer_under_another_name, issuer, "issuer.name", "sam deploy"),
+    (answer_nothing, issuer, "issuer.reachable", "curl"),
+]
+HIDDEN = {"issuer.name"}  # who answers nothing has no name
+
+
+def test_each_of_twenty_planted_faults_is_found_with_its_mend(ward):
+    """
+    A healthy deployment has nothing to mend; then one fault after the other is planted, each is failing at once with
+    the command that mends it, and nothing else is; in the end the whole examination has them all.
+    """
+    findings = ward.look()
+    assert [each for each in findings if each.status in ("failing", "warning")] == []
+    looked_at = {each.check.partition(".")[0] for each in findings}
+    assert looked_at >= {"stack", "issuer", "tables", "keys", "functions", "queues", "schedule", "alarms", "providers"}
+
+    for plant, family, check, mend in FAULTS:
+        before = failing(ward.look(family.FAMILY))
+
+        plant(ward)
+
+        found = failing(ward.look(family.FAMILY)) - before
+        assert {each.check for each in found} == {check}, (plant.__name__, found)
+        assert any(mend in each.mend for each in found), (plant.__name__, found)
+
+    assert {each.check for each in failing(ward.look())} == {check for _, _, check, _ in FAULTS} - HIDDEN
+
+
+def failing(findings):
+    return {each for each in findings if each.status == "failing"}
+
+
+WARNINGS = [
+    (forget_retention, watching, "logs.retention", "aws logs put-retention-policy"),
+    (tell_nobody_of_an_alarm, watching, "alarms.actions", "AlarmTopicArn="),
+    (keep_a_secret_nobody_names, providers, "providers.orphans", "aws ssm delete-parameter"),
+    (switch_a_provider_off, providers, "providers.health", "providers configure spotify --enable"),
+    (take_the_last_admins_role, people, "people.admins", "users role <sub> admin"),
+    (make_a_key_for_everything, people, "api_keys.scopes", "api-keys create --client app"),
+    (let_a_key_end, people, "api_keys.expiry", "api-keys rotate"),
+    (lend_the_vault, encryption, "keys.grants", "aws kms revoke-grant"),
+]
+
+
+def test_what_somebody_should_look_at_is_a_warning(ward):
+    """Nothing fails, and the next step is said."""
+    for plant, family, check, mend in WARNINGS:
+        plant(ward)
+
+        found = [each for each in ward.look(family.FAMILY) if each.check == check and each.status == "warning"]
+        assert any(mend in each.mend for each in found), (plant.__name__, found)
+
+    assert failing(ward.look()) == set()
