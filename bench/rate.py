@@ -23,7 +23,7 @@ from bench import servers
 from bench.answers import answer_of
 from bench.report import Report, median, spread
 from bench.world import BenchWorld, batch_event
-from grantkeeper.ports import HttpRequest
+from grantkeeper.model import HttpRequest
 from grantkeeper.provider_http import Httpx2ProviderHttp
 from grantkeeper.stores import keys
 from grantkeeper.stores.grant_item import grant_item

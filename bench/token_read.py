@@ -24,7 +24,7 @@ import botocore.session
 from bench import servers
 from bench.report import Report, median, spread
 from bench.world import BenchWorld, token_event
-from grantkeeper.ports import Binding
+from grantkeeper.model import Binding
 from grantkeeper.stores import keys
 from grantkeeper.stores.table import key_item
 from tests.support.functions import CONTEXT

@@ -22,9 +22,8 @@ from typing import Any
 from bench.answers import SHAPES, answer_of, text_of
 from grantkeeper import ids
 from grantkeeper.api_key_format import new_api_key
-from grantkeeper.model import ApiKey, Grant
+from grantkeeper.model import ApiKey, Binding, Grant
 from grantkeeper.oauth.token_response import sealable
-from grantkeeper.ports import Binding
 from grantkeeper.provider_http import Httpx2ProviderHttp
 from grantkeeper.services.rotate_keys import ensure_keys
 from grantkeeper.stores.connection_item import connection_item

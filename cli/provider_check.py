@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from grantkeeper.errors import GrantkeeperError, InvalidProviderRecord, ProviderUnavailable, TokenResponseRejected
+from grantkeeper.oauth.endpoints import callback_uri
 from grantkeeper.ports import ProviderHttp
 from grantkeeper.providers.catalog import Catalog
 from grantkeeper.providers.record import Provider
 from grantkeeper.providers.validate import check_record, is_loopback_name
 from grantkeeper.services.complete_record import ENDPOINTS, discover
-from grantkeeper.services.trips import callback_uri
 
 
 @dataclass(frozen=True, slots=True)

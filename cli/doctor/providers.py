@@ -9,9 +9,9 @@ from cli.doctor.findings import Family, Finding, failing, ok, skipped, warning
 from cli.doctor.patient import Patient
 from cli.provider_check import redirect_refusal
 from grantkeeper.errors import GrantkeeperError
+from grantkeeper.oauth.endpoints import callback_uri
 from grantkeeper.providers.record import Provider
 from grantkeeper.providers.validate import check_record
-from grantkeeper.services.trips import callback_uri
 
 
 def records(patient: Patient) -> Iterator[Finding]:

@@ -16,10 +16,10 @@ from grantkeeper.edge.http import App, Request, Response, see_other
 from grantkeeper.edge.operations import Operation
 from grantkeeper.edge.pages import Choice, chooser_page, error_page
 from grantkeeper.errors import BadRequest, GrantkeeperError, TooManyRequests
-from grantkeeper.providers.record import Provider
+from grantkeeper.oauth.endpoints import callback_uri
+from grantkeeper.providers.record import Provider  # with the function: every answer of it takes a record
 from grantkeeper.services.authorize import Redirect, authorize
 from grantkeeper.services.start_connect import start_connect
-from grantkeeper.services.trips import callback_uri
 
 logger = Logger()
 app = App(on_error=report_bugs(logger))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 
@@ -17,10 +17,12 @@ from grantkeeper.edge.operations import KEYS_TOO, Access, Operation
 from grantkeeper.edge.principals import permitted
 from grantkeeper.edge.reports import Reports
 from grantkeeper.errors import BadRequest, GrantkeeperError
-from grantkeeper.model import Principal
 from grantkeeper.services.read_token import DEFAULT_MIN_TTL, TokenAnswer, TokenWanted, read_token
 from grantkeeper.services.refresh_run import Run
 from grantkeeper.services.remembered import FirstUses, RememberedConsents
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Principal
 
 LONGEST_MIN_TTL = 86_400
 MAX_DIGITS = 12

@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger, Metrics
 from grantkeeper import wiring
 from grantkeeper.edge.reports import Reports
 from grantkeeper.errors import GrantkeeperError
-from grantkeeper.ports import SigningKeyRing
+from grantkeeper.model import SigningKeyRing
 from grantkeeper.services.kindness import budgets_of
 from grantkeeper.services.refresh_run import Run
 from grantkeeper.services.rotate_keys import ensure_keys, signing_key_age

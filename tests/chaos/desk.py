@@ -10,9 +10,8 @@ from typing import Any
 
 from grantkeeper import ids
 from grantkeeper.api_key_format import new_api_key
-from grantkeeper.model import ApiKey, AuditEvent, Client, Connection, Grant
+from grantkeeper.model import ApiKey, AuditEvent, Binding, Client, Connection, Grant
 from grantkeeper.oauth.token_response import sealable, token_set
-from grantkeeper.ports import Binding
 from grantkeeper.services.schedule import due_at
 
 CLIENT = "backend"

@@ -29,7 +29,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from grantkeeper import ids
-from grantkeeper.ports import HttpRequest
+from grantkeeper.model import HttpRequest
 from tests.chaos.clock import SharedClock
 from tests.doubles.provider import FakeProvider
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Literal
 
-from grantkeeper.ports import HttpResponse
+from grantkeeper.model import HttpResponse
 from tests.conformance.grants import Family, Grants, Person, Trip
 from tests.conformance.wire import Call, answer, text_answer
 

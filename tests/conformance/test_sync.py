@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from grantkeeper.ports import HttpResponse
+from grantkeeper.model import HttpResponse
 from tests.conformance.cases import MINUTES, dialects, stale
 from tests.conformance.dialects import DIALECTS
 from tests.conformance.grants import ALICE, UNVERIFIED, Person

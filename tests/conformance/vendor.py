@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 
 from grantkeeper.errors import ProviderUnavailable
-from grantkeeper.ports import HttpRequest, HttpResponse
+from grantkeeper.model import HttpRequest, HttpResponse
 from tests.conformance.consent_page import ConsentPage
 from tests.conformance.facts import Handler
 from tests.conformance.grants import ALICE, Family, Grants, Person, Spent, Trip

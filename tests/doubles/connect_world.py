@@ -277,7 +277,7 @@ class ConnectWorld:
 
     def tokens_of(self, connection_id: str, name: str = "main") -> str:
         """The access token of a connection, opened as the refresh function would."""
-        from grantkeeper.ports import Binding
+        from grantkeeper.model import Binding
 
         grant = self.wiring.grants.get(connection_id, name)
         plaintext = self.wiring.vault.open(grant.sealed, binding=Binding.of(grant))

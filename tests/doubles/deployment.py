@@ -10,8 +10,7 @@ from typing import Any
 from grantkeeper import ids
 from grantkeeper.jws import thumbprint
 from grantkeeper.key_maker import KmsKeyMaker
-from grantkeeper.model import AuditEvent, Client, Identity, SigningKey, User
-from grantkeeper.ports import SigningKeyRing
+from grantkeeper.model import AuditEvent, Client, Identity, SigningKey, SigningKeyRing, User
 from tests.doubles.aws import ENVIRONMENT, InMemoryAws, memory_wiring
 from tests.doubles.kms import VAULT_KEY_ARN, InMemoryKms
 from tests.doubles.provider import NOON, FakeProvider

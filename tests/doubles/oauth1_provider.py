@@ -15,7 +15,7 @@ import secrets
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from grantkeeper.ports import HttpRequest, HttpResponse
+from grantkeeper.model import HttpRequest, HttpResponse
 
 
 def escape(text: str) -> str:

@@ -27,8 +27,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from grantkeeper.errors import ProviderUnavailable
-from grantkeeper.model import ProviderCredentials
-from grantkeeper.ports import HttpRequest, HttpResponse
+from grantkeeper.model import HttpRequest, HttpResponse, ProviderCredentials
 from grantkeeper.providers.record import ProfileRequest, ProfileRule, Provider, RevocationRule, ScopeRule, Service
 
 NOON = 1_800_000_000

@@ -24,9 +24,18 @@ from typing import Any
 
 from grantkeeper import ids
 from grantkeeper.errors import GrantkeeperError, UnknownProvider
-from grantkeeper.model import AuditEvent, Client, Connection, Grant, Lease, Principal
+from grantkeeper.model import (
+    AuditEvent,
+    Binding,
+    Client,
+    Connection,
+    Grant,
+    HttpRequest,
+    HttpResponse,
+    Lease,
+    Principal,
+)
 from grantkeeper.oauth.token_response import sealable, token_set
-from grantkeeper.ports import Binding, HttpRequest, HttpResponse
 from grantkeeper.providers.record import Provider, RefreshRule
 from grantkeeper.services.lease_policy import LEASE_SECONDS, RESCUE_HORIZON
 from grantkeeper.services.read_token import TokenAnswer, TokenWanted, read_token

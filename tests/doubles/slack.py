@@ -13,7 +13,7 @@ from base64 import b64decode
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from grantkeeper.ports import HttpRequest, HttpResponse
+from grantkeeper.model import HttpRequest, HttpResponse
 
 CLIENT = ("123.456", "s3cret")
 

@@ -18,7 +18,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx2
 import pytest
 
-from grantkeeper.ports import HttpRequest
+from grantkeeper.model import HttpRequest
 from tests.doubles.oauth1_provider import OAuth1Provider, escape, signature
 from tests.e2e.browser import query_of
 from tests.e2e.conftest import eventually

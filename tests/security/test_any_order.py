@@ -36,9 +36,8 @@ from hypothesis.stateful import (
 from grantkeeper import ids
 from grantkeeper.api_key_format import new_api_key
 from grantkeeper.errors import ProviderUnavailable, StoreUnavailable
-from grantkeeper.model import ApiKey, Client, ConnectSession, Grant
+from grantkeeper.model import ApiKey, Binding, Client, ConnectSession, Grant, HttpRequest, HttpResponse, Pending, Saved
 from grantkeeper.oauth.token_response import token_set
-from grantkeeper.ports import Binding, HttpRequest, HttpResponse, Pending, Saved
 from grantkeeper.providers.record import RevocationRule
 from grantkeeper.services import read_token as read_token_module
 from grantkeeper.services import refresh as refresh_module

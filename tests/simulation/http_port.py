@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grantkeeper.errors import ProviderUnavailable
-from grantkeeper.ports import HttpRequest, HttpResponse
+from grantkeeper.model import HttpRequest, HttpResponse
 from tests.simulation.hub import Killed
 from tests.simulation.port import Port
 from tests.simulation.provider import Issue

@@ -11,8 +11,21 @@ from dataclasses import replace
 from typing import Any
 
 from grantkeeper.errors import Conflict, ConnectSessionExpired
-from grantkeeper.model import AuditEvent, Avatar, Connection, ConnectSession, DueGrant, Grant, Lease, Profile, Reason
-from grantkeeper.ports import CONFIRM_SLACK, LeaseHeld, Pending, Saved
+from grantkeeper.model import (
+    CONFIRM_SLACK,
+    AuditEvent,
+    Avatar,
+    Connection,
+    ConnectSession,
+    DueGrant,
+    Grant,
+    Lease,
+    LeaseHeld,
+    Pending,
+    Profile,
+    Reason,
+    Saved,
+)
 from grantkeeper.stores.grants import ASK_AGAIN, REVOKE_AGAIN
 from grantkeeper.stores.revocation import FOLLOW_UP
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from grantkeeper.errors import ConnectionRevoked, ReauthorizationRequired, StoreUnavailable
-from grantkeeper.ports import Saved
+from grantkeeper.model import Saved
 from grantkeeper.services import (
     dead_answer,
     lease_policy,

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from grantkeeper.model import Grant
-from grantkeeper.ports import HttpRequest, HttpResponse
+from grantkeeper.model import Grant, HttpRequest, HttpResponse
 from tests.simulation.finale import Finale
 from tests.simulation.hub import Process
 from tests.simulation.judgement import SKEW, read_set

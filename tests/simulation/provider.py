@@ -11,7 +11,7 @@ from functools import cache
 from typing import Literal, get_args
 from urllib.parse import parse_qs
 
-from grantkeeper.ports import HttpRequest, HttpResponse
+from grantkeeper.model import HttpRequest, HttpResponse
 from grantkeeper.providers.record import (
     ProfileRequest,
     ProfileRule,

@@ -11,8 +11,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from grantkeeper.errors import GrantkeeperError
-from grantkeeper.model import AuditEvent, Connection, ConnectSession, Grant, Lease
-from grantkeeper.ports import Pending
+from grantkeeper.model import AuditEvent, Connection, ConnectSession, Grant, Lease, Pending
 from grantkeeper.stores import keys
 from grantkeeper.stores.connect_sessions import DynamoConnectSessions
 from grantkeeper.stores.connection_item import read_connection, read_pending

@@ -7,9 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from grantkeeper import ids
-from grantkeeper.model import Connection, ConnectSession, Grant, Lease, TokenSet, Work
+from grantkeeper.model import Binding, Connection, ConnectSession, Grant, Lease, Pending, TokenSet, Work
 from grantkeeper.oauth.token_response import sealable
-from grantkeeper.ports import Binding, Pending
 from grantkeeper.services.note_use import day_of
 from grantkeeper.services.read_token import TokenWanted
 from tests.simulation import actors

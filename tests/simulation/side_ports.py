@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from grantkeeper.errors import GrantUnreadable, KeyServiceUnavailable, StoreUnavailable
-from grantkeeper.model import AuditEvent, Grant, ProviderCredentials, Work
-from grantkeeper.ports import Binding, BreakerState, ShardMark
+from grantkeeper.model import AuditEvent, Binding, BreakerState, Grant, ProviderCredentials, ShardMark, Work
 from grantkeeper.services.lease_policy import PARK_NEEDS
 from grantkeeper.stores.breakers import FIRST_PAUSE, THRESHOLD
 from tests.simulation.hub import Killed

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from grantkeeper.model import AuditEvent, Connection, ConnectSession, Grant, Lease, Profile
-from grantkeeper.ports import Pending
+from grantkeeper.model import AuditEvent, Connection, ConnectSession, Grant, Lease, Pending, Profile
 from tests.simulation import report
 from tests.simulation.campaign import run_seed
 from tests.simulation.real import ComparedTables, RealTables

@@ -8,8 +8,7 @@ from random import Random
 from typing import Any
 
 from grantkeeper.errors import GrantkeeperError
-from grantkeeper.model import Grant, Work
-from grantkeeper.ports import Binding, BreakerState
+from grantkeeper.model import Binding, BreakerState, Grant, Work
 from grantkeeper.services.refresh_run import Run
 from tests.simulation.faults import Faults
 from tests.simulation.hub import HARD_LIMIT, Hub, Process

@@ -18,11 +18,11 @@ from grantkeeper.model import (
     Grant,
     Identity,
     Lease,
+    Pending,
     Profile,
     Session,
     User,
 )
-from grantkeeper.ports import Pending
 
 NOON = 1_795_262_400  # 2026-11-21 12:00:00 UTC
 DAY = "2026-11-21"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from grantkeeper.errors import StoreUnavailable
-from grantkeeper.ports import BranchKey, BreakerState
+from grantkeeper.model import BranchKey, BreakerState
 from grantkeeper.stores.breakers import DynamoBreakers
 from tests.doubles.aws import memory_wiring
 from tests.stores.records import DAY, NOON, event, race

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from grantkeeper.ports import ShardMark
+from grantkeeper.model import ShardMark
 from grantkeeper.services.due_shards import EMPTY_FOR, PATROL, PATROL_TURN
 from tests.doubles.aws import InMemoryAws
 from tests.doubles.fleet import MINUTE, Fleet

@@ -9,8 +9,7 @@ import pytest
 
 from grantkeeper import model
 from grantkeeper.errors import StoreUnavailable
-from grantkeeper.model import Grant
-from grantkeeper.ports import LeaseHeld
+from grantkeeper.model import Grant, LeaseHeld
 from tests.doubles.dynamodb_values import item_size
 from tests.stores.records import NOON, authorized, connected, event, grant, lease, race
 

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from grantkeeper.errors import StoreUnavailable
-from grantkeeper.model import AuditEvent, SigningKey
-from grantkeeper.ports import BranchKey, SigningKeyRing
+from grantkeeper.model import AuditEvent, BranchKey, SigningKey, SigningKeyRing
 from grantkeeper.stores.branch_keys import DynamoBranchKeys
 from grantkeeper.stores.signing_keys import DynamoSigningKeys
 from tests.doubles.dynamodb import InMemoryDynamoDB

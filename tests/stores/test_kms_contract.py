@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key, l
 from grantkeeper.errors import GrantUnreadable, StoreUnavailable
 from grantkeeper.key_maker import KmsKeyMaker
 from grantkeeper.kms import KmsKey, signing_context
-from grantkeeper.ports import Binding, BranchKey
+from grantkeeper.model import Binding, BranchKey
 from grantkeeper.sealing import BranchWrapping, bucket_of, parse
 from grantkeeper.services.rotate_keys import ensure_keys
 from grantkeeper.signer import KmsSigner, PublishedKeySet, verify_jws

@@ -24,8 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from grantkeeper import ids
 from grantkeeper.errors import GrantkeeperError, ProviderUnavailable
-from grantkeeper.model import Connection
-from grantkeeper.ports import HttpRequest, HttpResponse
+from grantkeeper.model import Connection, HttpRequest, HttpResponse
 from grantkeeper.services.kindness import budgets_of
 from grantkeeper.services.sweep import SweepReport, sweep
 from grantkeeper.services.work import work_through

@@ -19,7 +19,7 @@ import pytest
 
 from grantkeeper import provider_http as module
 from grantkeeper.errors import ProviderUnavailable, TokenResponseRejected
-from grantkeeper.ports import HttpRequest
+from grantkeeper.model import HttpRequest
 from grantkeeper.provider_http import Httpx2ProviderHttp
 from tests.support.adversary import Adversary, Authority, answering
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from grantkeeper import sealing
 from grantkeeper.errors import GrantUnreadable
-from grantkeeper.ports import Binding
+from grantkeeper.model import Binding
 from grantkeeper.sealing import BranchWrapping, KmsWrapping
 
 KEY = bytes(range(32))

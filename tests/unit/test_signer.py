@@ -26,8 +26,7 @@ from grantkeeper import jws
 from grantkeeper.errors import StoreUnavailable, Unauthenticated
 from grantkeeper.ids import b64url, b64url_decode
 from grantkeeper.key_maker import KmsKeyMaker
-from grantkeeper.model import AuditEvent, SigningKey
-from grantkeeper.ports import SigningKeyRing
+from grantkeeper.model import AuditEvent, SigningKey, SigningKeyRing
 from grantkeeper.services.rotate_keys import ensure_keys, revoke_signing_key
 from grantkeeper.signer import ACCESS_TOKEN_ALGORITHMS, KmsSigner, PublishedKeySet, check_claims, verify_jws
 from grantkeeper.stores.branch_keys import DynamoBranchKeys

@@ -12,8 +12,7 @@ from grantkeeper import sealing
 from grantkeeper.errors import GrantUnreadable, StoreUnavailable
 from grantkeeper.key_cache import KeyCache
 from grantkeeper.key_maker import KmsKeyMaker
-from grantkeeper.model import AuditEvent
-from grantkeeper.ports import Binding, BranchKey
+from grantkeeper.model import AuditEvent, Binding, BranchKey
 from grantkeeper.sealing import BranchWrapping, KmsWrapping
 from grantkeeper.stores.branch_keys import DynamoBranchKeys
 from grantkeeper.vault import KmsSealer, KmsVault

@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from functools import lru_cache
-from typing import Any, Literal, TypeGuard
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -23,7 +23,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from grantkeeper.errors import Unauthenticated
 from grantkeeper.ids import b64url, b64url_decode
-from grantkeeper.ports import KeySet
+
+if TYPE_CHECKING:
+    from grantkeeper.ports import KeySet
 
 Algorithm = Literal["ES256", "RS256"]
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey

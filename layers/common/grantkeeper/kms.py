@@ -10,13 +10,15 @@ opaque ids; never a secret, an e-mail address or a provider's name for anybody.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from grantkeeper.errors import KeyServiceUnavailable
-from grantkeeper.ports import Binding
 from grantkeeper.sealing import unreadable
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Binding
 
 KeyPairSpec = Literal["ECC_NIST_P256", "RSA_2048"]
 

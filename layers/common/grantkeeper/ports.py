@@ -13,7 +13,6 @@ our own success.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from grantkeeper.model import (
@@ -22,6 +21,9 @@ from grantkeeper.model import (
     AuthorizationCode,
     AuthorizationRequest,
     Avatar,
+    Binding,
+    BranchKey,
+    BreakerState,
     Client,
     Connection,
     ConnectSession,
@@ -29,13 +31,20 @@ from grantkeeper.model import (
     DueGrant,
     Errand,
     Grant,
+    HttpRequest,
+    HttpResponse,
     Identity,
     Lease,
+    LeaseHeld,
+    Pending,
     Profile,
     ProviderCredentials,
     Reason,
+    Saved,
     Session,
+    ShardMark,
     SigningKey,
+    SigningKeyRing,
     User,
     Work,
 )
@@ -257,14 +266,6 @@ class Consents(Protocol):
         """End a consent and keep that it was; False when there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rotation:
-    """How `Sessions.rotate` went: `rotated`, `replayed` (the predecessor within its grace), `reused`, `gone`."""
-
-    outcome: Literal["rotated", "replayed", "reused", "gone"]
-    session: Session | None = None
-
-
 class Sessions(Protocol):
     """Refresh-token families of users at clients (table Requests)."""
 
@@ -291,29 +292,6 @@ class Sessions(Protocol):
 
 
 # --- connections and grants (table Grants) ---------------------------------
-
-
-CONFIRM_SLACK = 60  # seconds: a confirmation in flight (30) and what two clocks may differ (10), twice over
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """
-    An unconfirmed connection: erased after 10 minutes unless its session's user confirms.
-
-    Nothing is revoked upstream before `over_at`: until then somebody whose clock is behind may still confirm.
-    """
-
-    session_id: str
-    connection: Connection
-    grants: tuple[Grant, ...]  # sealed for connection.id, with their new grant_id
-    expires_at: int
-    replaces: bool = False  # a re-connect: the connection exists already
-
-    @property
-    def over_at(self) -> int:
-        """Epoch second from which nobody confirms it any more, whatever his clock says."""
-        return self.expires_at + CONFIRM_SLACK
 
 
 class Connections(Protocol):
@@ -418,21 +396,6 @@ class Connections(Protocol):
         """Write `used_day`, at most once a day; best effort."""
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """How `Grants.save` went: `saved`, `moved` (the generation went on without us) or `revoked`."""
-
-    outcome: Literal["saved", "moved", "revoked"]
-    current: Grant | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LeaseHeld:
-    """The lease could not be had: this one stands in the way."""
-
-    lease: Lease
-
-
 class Grants(Protocol):
     """The secret halves and their leases."""
 
@@ -529,18 +492,6 @@ class Secrets(Protocol):
     def put(self, parameter: str, value: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class BreakerState:
-    """
-    A provider's breaker: closed (`open_until` 0), open, or half open when `open_until` has passed.
-
-    `closed_at` is when a success last closed it, 0 when that never happened. Epoch seconds.
-    """
-
-    open_until: int = 0
-    closed_at: int = 0
-
-
 class Breakers(Protocol):
     """Circuit breaker per provider (item BREAKER#provider)."""
 
@@ -571,20 +522,6 @@ class DeploymentSecrets(Protocol):
 
     def key(self, name: str) -> bytes:
         """32 random bytes, the same for every caller of one name; made at first use, read once per container."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShardMark:
-    """
-    How many shards of the due index may hold rows.
-
-    `falls_to` is where the mark may fall, since above it no row has been seen from `empty_since` (epoch seconds) on.
-    """
-
-    high_water: int = 0
-    falls_to: int | None = None
-    empty_since: int | None = None
-    write_id: str = ""  # of its last write; empty before there is any
 
 
 class DueShards(Protocol):
@@ -643,35 +580,6 @@ class RateLimits(Protocol):
 # --- crypto ----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """What a sealed set is bound to: the AAD of every grant. A row moved, swapped or edited fails to open."""
-
-    connection_id: str
-    sub: str
-    provider: str
-    credentials_id: str
-    variables: tuple[tuple[str, str], ...]
-    name: str
-    grant_id: str
-    n: int
-    table: str = "grants"
-
-    @classmethod
-    def of(cls, grant: Grant) -> Binding:
-        """The binding of a stored grant."""
-        return cls(
-            connection_id=grant.connection_id,
-            sub=grant.sub,
-            provider=grant.provider,
-            credentials_id=grant.credentials_id,
-            variables=grant.variables,
-            name=grant.name,
-            grant_id=grant.grant_id,
-            n=grant.n,
-        )
-
-
 class Sealer(Protocol):
     """Seals and cannot open (callback, connections): GenerateDataKey only."""
 
@@ -707,16 +615,6 @@ class Vault(Protocol):
         """True when sealed under the newest key there is for this user; if not, the set wants re-sealing."""
 
 
-@dataclass(frozen=True, slots=True)
-class BranchKey:
-    """A version of the branch key of a bucket of users, wrapped by KMS."""
-
-    bucket: int
-    version: int  # 1, 2, …
-    wrapped: bytes
-    created_at: int
-
-
 class BranchKeys(Protocol):
     """Branch keys (items BRANCH#bucket#version)."""
 
@@ -728,24 +626,6 @@ class BranchKeys(Protocol):
 
     def add(self, key: BranchKey, *, audit: AuditEvent) -> bool:
         """Add version newest + 1; False if that version exists: a racing caller was first."""
-
-
-@dataclass(frozen=True, slots=True)
-class SigningKeyRing:
-    """The item SIGNER: all signing keys and their wrapped private halves. Version 0: before the first write."""
-
-    version: int = 0
-    keys: tuple[SigningKey, ...] = ()
-    wrapped: Mapping[str, bytes] = field(default_factory=dict)  # kid → private half; none for a revoked key
-
-    def live(self, alg: str, *, now: float) -> Sequence[SigningKey]:
-        """Keys of an algorithm that are to be believed, in the order in which they become active."""
-        keys = [key for key in self.keys if key.alg == alg and key.is_live(now)]
-        return sorted(keys, key=lambda key: (key.active_from, key.created_at, key.kid))
-
-    def active(self, alg: str, *, now: float) -> SigningKey | None:
-        """The key that signs at `now`: the last to have become active."""
-        return next((key for key in reversed(self.live(alg, now=now)) if key.active_from <= now), None)
 
 
 class SigningKeys(Protocol):
@@ -789,33 +669,6 @@ class KeySet(Protocol):
 
 
 # --- the outside -----------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
-    """A request to a provider, fully built by the pure `oauth` package."""
-
-    method: Literal["GET", "POST", "DELETE"]
-    url: str
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes | None = None
-
-    def __repr__(self) -> str:
-        """Hide headers, body and path: they carry credentials (HubSpot's revocation has the token in its path)."""
-        return f"HttpRequest({self.method} {'/'.join(self.url.split('/', 3)[:3])})"
-
-
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
-    """An answer of a provider, at most 256 KiB decompressed. Redirects are never followed."""
-
-    status: int
-    headers: Mapping[str, str]  # lower-case names
-    body: bytes
-
-    def __repr__(self) -> str:
-        """Hide the body: it carries tokens."""
-        return f"HttpResponse({self.status})"
 
 
 class ProviderHttp(Protocol):

@@ -16,7 +16,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from grantkeeper.errors import ProviderUnavailable, TokenResponseRejected
-from grantkeeper.ports import HttpRequest, HttpResponse
+from grantkeeper.model import HttpRequest, HttpResponse
 from grantkeeper.provider_address import Resolver, Target, parse_target
 
 if TYPE_CHECKING:

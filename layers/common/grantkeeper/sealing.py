@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -27,7 +28,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from grantkeeper.errors import GrantUnreadable
-from grantkeeper.ports import Binding
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Binding
 
 FORMAT = 1
 KMS, BRANCH, SECRET = 1, 2, 3

@@ -30,8 +30,8 @@ from grantkeeper.jws import (
 )
 from grantkeeper.key_cache import KeyCache
 from grantkeeper.kms import KmsKey, signing_context
-from grantkeeper.model import SigningKey
-from grantkeeper.ports import SigningKeyRing, SigningKeys
+from grantkeeper.model import SigningKey, SigningKeyRing
+from grantkeeper.ports import SigningKeys
 
 __all__ = [
     "ACCESS_TOKEN_ALGORITHMS",

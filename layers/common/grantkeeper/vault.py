@@ -13,13 +13,16 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grantkeeper import sealing
 from grantkeeper.key_cache import KeyCache
 from grantkeeper.kms import KmsKey, branch_context, grant_context
-from grantkeeper.ports import Binding, BranchKey, BranchKeys, SealingKey
 from grantkeeper.sealing import BranchWrapping, KmsWrapping
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Binding, BranchKey
+    from grantkeeper.ports import BranchKeys, SealingKey
 
 
 class KmsSealer:

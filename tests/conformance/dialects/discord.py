@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from grantkeeper.ports import HttpResponse
+from grantkeeper.model import HttpResponse
 from tests.conformance.grants import Family, Person
 from tests.conformance.vendor import Vendor
 from tests.conformance.wire import Call, Misspoken, answer, words

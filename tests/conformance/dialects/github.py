@@ -6,7 +6,7 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
-from grantkeeper.ports import HttpResponse
+from grantkeeper.model import HttpResponse
 from tests.conformance.grants import Family, Person
 from tests.conformance.vendor import Vendor
 from tests.conformance.wire import Call, Misspoken, answer

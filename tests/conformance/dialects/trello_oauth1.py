@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from grantkeeper.ports import HttpResponse
+from grantkeeper.model import HttpResponse
 from tests.conformance.grants import ALICE, Family, Person
 from tests.conformance.vendor import Vendor
 from tests.conformance.wire import Call, Misspoken, answer, pairs, place_of, text_answer, words

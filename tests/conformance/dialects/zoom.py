@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from grantkeeper.ports import HttpResponse
+from grantkeeper.model import HttpResponse
 from tests.conformance.grants import Family, Person
 from tests.conformance.vendor import Vendor
 from tests.conformance.wire import Call, answer, words

@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from cli.main import cli
 from cli.overlays import OverlayError, checked, read_overlays
 from cli.stack import Stack
+from grantkeeper.model import HttpResponse
 from grantkeeper.oauth.endpoints import resolve
 from grantkeeper.oauth.issuers import is_issuer_of
-from grantkeeper.ports import HttpResponse
 from grantkeeper.providers.catalog import Catalog
 from tests.doubles.aws import memory_wiring
 from tests.doubles.deployment import trail

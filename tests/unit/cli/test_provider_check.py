@@ -11,7 +11,7 @@ from cli.main import cli
 from cli.provider_check import check, redirect_refusal
 from cli.stack import Stack
 from grantkeeper.errors import ProviderUnavailable
-from grantkeeper.ports import HttpResponse
+from grantkeeper.model import HttpResponse
 from grantkeeper.providers.catalog import BUILT_IN, Catalog
 from tests.doubles.aws import memory_wiring
 from tests.doubles.deployment import audit_event

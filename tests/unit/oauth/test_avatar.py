@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from grantkeeper.errors import InvalidProviderRecord
+from grantkeeper.model import HttpResponse
 from grantkeeper.oauth.avatar import MAX_IMAGE, NO_PICTURE, avatar_request, read_avatar
-from grantkeeper.ports import HttpResponse
 from grantkeeper.providers.google import GOOGLE
 from grantkeeper.providers.microsoft import MICROSOFT
 from grantkeeper.providers.record import AvatarRule

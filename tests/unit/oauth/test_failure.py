@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grantkeeper.model import HttpResponse
 from grantkeeper.oauth.failure import Failure, failure
-from grantkeeper.ports import HttpResponse
 from grantkeeper.providers.record import ErrorRule, Provider, TokenResponseRule
 
 NOW = 1_800_000_000  # Fri, 15 Jan 2027 08:00:00 GMT

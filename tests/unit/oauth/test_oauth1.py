@@ -12,7 +12,7 @@ from grantkeeper.errors import (
     ProviderNotConfigured,
     TokenResponseRejected,
 )
-from grantkeeper.model import ProviderCredentials
+from grantkeeper.model import HttpRequest, HttpResponse, ProviderCredentials
 from grantkeeper.oauth.oauth1 import (
     Credentials1,
     access_token_request,
@@ -22,7 +22,6 @@ from grantkeeper.oauth.oauth1 import (
     sign,
     temporary_credentials,
 )
-from grantkeeper.ports import HttpRequest, HttpResponse
 from grantkeeper.providers.trello_oauth1 import TRELLO_OAUTH1
 from tests.doubles.oauth1_provider import header_params, signature
 

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grantkeeper.errors import TokenResponseRejected
-from grantkeeper.model import TokenSet
+from grantkeeper.model import HttpResponse, TokenSet
 from grantkeeper.oauth.token_response import expiry_hint, granted, id_token_of, sealable, token_set
-from grantkeeper.ports import HttpResponse
 from grantkeeper.providers.record import Provider, ScopeRule, TokenPath, TokenResponseRule
 
 NOW = 1_800_000_000

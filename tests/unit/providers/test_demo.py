@@ -13,12 +13,11 @@ import pytest
 
 from grantkeeper import ids
 from grantkeeper.errors import IdTokenRejected
-from grantkeeper.model import ProviderCredentials, TokenSet
+from grantkeeper.model import HttpRequest, ProviderCredentials, TokenSet
 from grantkeeper.oauth.authorization import authorization_url
 from grantkeeper.oauth.authorization_response import check_authorization_response
 from grantkeeper.oauth.token_request import refresh_request, revocation_request
 from grantkeeper.oauth.token_response import failure, granted, normalise_scopes, sealable, token_set
-from grantkeeper.ports import HttpRequest
 from grantkeeper.provider_http import Httpx2ProviderHttp
 from grantkeeper.providers.catalog import Catalog
 from grantkeeper.services.complete_record import discover

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from grantkeeper.errors import InvalidProviderRecord, TokenResponseRejected
-from grantkeeper.model import ProviderCredentials, TokenSet
+from grantkeeper.model import HttpResponse, ProviderCredentials, TokenSet
 from grantkeeper.oauth.authorization import authorization_url
 from grantkeeper.oauth.endpoints import resolve
 from grantkeeper.oauth.failure import failure
@@ -15,7 +15,6 @@ from grantkeeper.oauth.profile_request import profile_request
 from grantkeeper.oauth.scopes import scope_parameters
 from grantkeeper.oauth.token_request import code_request, refresh_request, revocation_request
 from grantkeeper.oauth.token_response import granted, normalise_scopes, sealable, token_set
-from grantkeeper.ports import HttpResponse
 from grantkeeper.providers.catalog import Catalog
 from grantkeeper.providers.record import ProfileRequest
 from grantkeeper.services.fetch_profile import fetch_profile

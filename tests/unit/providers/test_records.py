@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from grantkeeper.model import HttpResponse
 from grantkeeper.oauth.endpoints import ENDPOINT_FIELDS
 from grantkeeper.oauth.failure import failure
 from grantkeeper.oauth.scopes import normalise_scopes
-from grantkeeper.ports import HttpResponse
 from grantkeeper.providers.catalog import BUILT_IN, BUILT_IN_SERVICES, BUILT_IN_SIGNIN, Catalog
 from grantkeeper.providers.load import load_record
 from grantkeeper.providers.record import DEFAULT_ERRORS

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from grantkeeper.errors import BadRequest, Conflict, GrantUnreadable
-from grantkeeper.ports import Binding
+from grantkeeper.model import Binding
 from grantkeeper.services.add_api_key import NewApiKey, add_api_key
 from grantkeeper.services.read_token import TokenWanted, read_token
 from grantkeeper.services.refresh_run import Run

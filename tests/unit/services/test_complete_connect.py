@@ -7,7 +7,7 @@ import pytest
 
 from grantkeeper import ids
 from grantkeeper.errors import ConnectSessionExpired, GrantUnreadable, ProviderUnavailable
-from grantkeeper.ports import Binding
+from grantkeeper.model import Binding
 from grantkeeper.services.complete_connect import connect_failed
 from tests.doubles.connect_world import ALICE, BOB, ConnectWorld
 from tests.doubles.provider import Account

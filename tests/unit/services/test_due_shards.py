@@ -7,7 +7,7 @@ import math
 import pytest
 
 from grantkeeper.errors import StoreUnavailable
-from grantkeeper.ports import ShardMark
+from grantkeeper.model import ShardMark
 from grantkeeper.services.due_shards import ANY_TIME, EMPTY_FOR, MOST_SHARDS, PATROL, PATROL_TURN, in_turn, patrolled
 from tests.doubles.fleet import MINUTE, Fleet
 

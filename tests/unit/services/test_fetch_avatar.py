@@ -6,8 +6,7 @@ import pytest
 
 from grantkeeper import ids
 from grantkeeper.errors import ProviderUnavailable, TokenResponseRejected
-from grantkeeper.model import Avatar, TokenSet
-from grantkeeper.ports import HttpResponse
+from grantkeeper.model import Avatar, HttpResponse, TokenSet
 from grantkeeper.providers.google import GOOGLE
 from grantkeeper.providers.microsoft import MICROSOFT
 from grantkeeper.services.fetch_avatar import BUDGET, LEAST, fetch_avatar, same_picture

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grantkeeper.errors import StoreUnavailable, UnknownProvider
-from grantkeeper.model import DueGrant
-from grantkeeper.ports import BreakerState
+from grantkeeper.model import BreakerState, DueGrant
 from grantkeeper.services.choose_due import Limits, choose, messages
 from grantkeeper.services.kindness import DEFAULT, PROBES, Budget, allowance, budgets_of, lanes
 

@@ -6,9 +6,8 @@ import pytest
 
 from grantkeeper import ids
 from grantkeeper.errors import AuthorizationRequestExpired, BrowserMismatch
-from grantkeeper.model import Principal
+from grantkeeper.model import Binding, HttpResponse, Principal
 from grantkeeper.oauth.token_response import token_set
-from grantkeeper.ports import Binding, HttpResponse
 from grantkeeper.services.complete_callback import complete_callback
 from grantkeeper.services.read_token import TokenWanted, read_token
 from grantkeeper.services.refresh_run import Run

@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from grantkeeper.errors import GrantkeeperError, ProviderMisconfigured, ProviderUnavailable, RefreshPending
-from grantkeeper.model import Work
-from grantkeeper.ports import CONFIRM_SLACK, Pending
+from grantkeeper.model import CONFIRM_SLACK, Pending, Work
 from grantkeeper.providers.record import RevocationRule
 from grantkeeper.services.discard_tokens import discard_tokens
 from grantkeeper.services.lease_policy import LEASE_SECONDS, RESCUE_HORIZON
@@ -482,7 +481,7 @@ def answers(world, status, body=None):
     """The next request to the provider, whatever it is, gets this."""
     import json
 
-    from grantkeeper.ports import HttpResponse
+    from grantkeeper.model import HttpResponse
 
     provider, send = world.provider, world.provider.send
 

@@ -9,8 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from grantkeeper.errors import ProviderUnavailable, RefreshPending
-from grantkeeper.model import Work
-from grantkeeper.ports import CONFIRM_SLACK
+from grantkeeper.model import CONFIRM_SLACK, Work
 from grantkeeper.providers.record import RefreshRule, RevocationRule
 from grantkeeper.services import work as work_module
 from grantkeeper.services.lease_policy import LEASE_SECONDS, RESCUE_HORIZON

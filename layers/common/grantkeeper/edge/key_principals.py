@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, NoReturn
 from grantkeeper import ids
 from grantkeeper.api_key_format import ApiKeyText, parse_api_key
 from grantkeeper.errors import Unauthenticated
-from grantkeeper.model import ALL_SCOPES, ApiKey, Client, Principal, User
-from grantkeeper.ports import ApiKeys, Clients, Users
+from grantkeeper.model import ALL_SCOPES, Principal
 from grantkeeper.services.scopes import OPERATOR_SCOPES, effective_scopes
 
 if TYPE_CHECKING:
     from grantkeeper.edge.principals import PrincipalCache
+    from grantkeeper.model import ApiKey, Client, User
+    from grantkeeper.ports import ApiKeys, Clients, Users
 
 DAY = 86_400
 _NO_SUCH_KEY = ids.digest("an unknown key costs the same comparison")

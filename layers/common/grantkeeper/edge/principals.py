@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from grantkeeper.api_key_format import PREFIX, parse_api_key
 from grantkeeper.edge.http import Request
@@ -20,10 +20,13 @@ from grantkeeper.edge.key_principals import active_client, active_user, by_api_k
 from grantkeeper.edge.operations import Access, Caller
 from grantkeeper.edge.rate_limits import count_call, note_failure, require_no_pause, somebody_guesses
 from grantkeeper.errors import BadRequest, Forbidden, InsufficientScope, Unauthenticated
-from grantkeeper.model import Principal, Session
-from grantkeeper.ports import ApiKeys, Clients, KeySet, RateLimits, Sessions, Users
+from grantkeeper.model import Principal
 from grantkeeper.services.scopes import effective_scopes
 from grantkeeper.services.verify_token import live_session, verify_access_token
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Session
+    from grantkeeper.ports import ApiKeys, Clients, KeySet, RateLimits, Sessions, Users
 
 CACHE_SECONDS = 30
 CACHE_SIZE = 1024

@@ -10,11 +10,14 @@ two minutes' calls at once.
 from __future__ import annotations
 
 import contextlib
+from typing import TYPE_CHECKING
 
 from grantkeeper.edge.http import Request
 from grantkeeper.errors import StoreUnavailable, TooManyRequests
-from grantkeeper.model import Principal
-from grantkeeper.ports import RateLimits
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Principal
+    from grantkeeper.ports import RateLimits
 
 WINDOW = 60  # seconds
 KEPT = 1024  # callers whom an execution environment remembers

@@ -8,10 +8,11 @@ whatever still reads as one object. Odd numbers (NaN, 1e400) are left to whoever
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from grantkeeper.providers.record import Provider
+if TYPE_CHECKING:
+    from grantkeeper.providers.record import Provider
 
 MAX_ANSWER = 256 * 1024
 MAX_DEPTH = 20

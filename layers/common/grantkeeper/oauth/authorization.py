@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlencode
 
 from grantkeeper.errors import BadRequest
 from grantkeeper.oauth.endpoints import resolve
 from grantkeeper.oauth.pkce import code_challenge
 from grantkeeper.oauth.scopes import scope_parameters
-from grantkeeper.providers.record import Pairs, Provider
+
+if TYPE_CHECKING:
+    from grantkeeper.providers.record import Pairs, Provider
 
 # What binds the trip to us. No record and no caller may set one of these.
 PROTECTED_PARAMETERS = frozenset(

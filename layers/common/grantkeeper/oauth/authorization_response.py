@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from grantkeeper.errors import AuthorizationResponseRejected, ProviderDeclined
-from grantkeeper.model import ProviderCredentials
 from grantkeeper.oauth.issuers import can_be_issuer, knows_issuer
 from grantkeeper.oauth.registered import AUTHORIZATION_ERRORS, CONFIGURATION_ERRORS, OUTAGE_ERRORS
-from grantkeeper.providers.record import Provider
+
+if TYPE_CHECKING:
+    from grantkeeper.model import ProviderCredentials
+    from grantkeeper.providers.record import Provider
 
 MAX_CODE = 4096
 _TOKENS = ("access_token", "id_token", "refresh_token", "token_type")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from grantkeeper.model import HttpRequest, HttpResponse
 from grantkeeper.oauth.profile import fill_places
-from grantkeeper.ports import HttpRequest, HttpResponse
 from grantkeeper.providers.record import Provider
 
 MAX_IMAGE = 64 * 1024  # bytes; a picture of 96 pixels square has a tenth

@@ -1,14 +1,16 @@
-"""Variables of endpoints, such as `{tenant}`, filled in from values that match the record's patterns."""
+"""Endpoints: ours at a provider, and the variables of his, such as `{tenant}`, filled in as the record allows."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grantkeeper.errors import BadRequest
-from grantkeeper.providers.record import Pairs, Provider
+
+if TYPE_CHECKING:
+    from grantkeeper.providers.record import Pairs, Provider
 
 # Whatever a record's pattern allows, a value is one path segment or one host name.
 _SAFE_VALUE = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,252}", re.ASCII)
@@ -23,6 +25,11 @@ ENDPOINT_FIELDS = (
     "end_session_endpoint",
     "jwks_uri",
 )
+
+
+def callback_uri(issuer: str, provider_id: str) -> str:
+    """Our redirect_uri at a provider: one path per registration (RFC 9700 section 4.4)."""
+    return f"{issuer}/oauth2/callback/{provider_id}"
 
 
 def resolve_variables(provider: Provider, variables: Pairs | Mapping[str, str] = ()) -> Pairs:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from grantkeeper.oauth.answers import form_object, lenient_object
 from grantkeeper.oauth.json_pointer import lookup
 from grantkeeper.oauth.registered import TOKEN_ERRORS
-from grantkeeper.ports import HttpResponse
-from grantkeeper.providers.record import DEFAULT_ERRORS, ErrorRule, Provider
+
+if TYPE_CHECKING:
+    from grantkeeper.model import HttpResponse
+    from grantkeeper.providers.record import ErrorRule, Provider
 
 MAX_RETRY_AFTER = 15 * 60
 
@@ -80,6 +82,8 @@ def _error_code(body: dict[str, Any], provider: Provider) -> str | None:
 
 
 def _match(http: HttpResponse, body: dict[str, Any], code: str | None, provider: Provider) -> ErrorRule | None:
+    from grantkeeper.providers.record import DEFAULT_ERRORS  # noqa: PLC0415 - comes with the provider, not before it
+
     details = frozenset(_details(body))
     text = http.body[:4096].decode("utf-8", "replace").casefold()
     best: ErrorRule | None = None

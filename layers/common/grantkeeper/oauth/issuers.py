@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from grantkeeper.providers.record import Provider
+if TYPE_CHECKING:
+    from grantkeeper.providers.record import Provider
 
 _TEMPLATE_VALUE = r"[A-Za-z0-9_-]{1,64}"  # no dot and no slash: the value cannot change host or path
 

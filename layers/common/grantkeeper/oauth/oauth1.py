@@ -20,10 +20,9 @@ from grantkeeper.errors import (
     ProviderNotConfigured,
     TokenResponseRejected,
 )
-from grantkeeper.model import ProviderCredentials
+from grantkeeper.model import HttpRequest, HttpResponse, ProviderCredentials
 from grantkeeper.oauth.answers import form_object
 from grantkeeper.oauth.scopes import scope_parameters
-from grantkeeper.ports import HttpRequest, HttpResponse
 from grantkeeper.providers.record import OAuth1Rule, Provider
 
 MAX_TOKEN = 2048

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from grantkeeper.errors import TokenResponseRejected
 from grantkeeper.model import Profile
 from grantkeeper.oauth.json_pointer import lookup
-from grantkeeper.providers.record import ProfileRule, Provider
+
+if TYPE_CHECKING:
+    from grantkeeper.providers.record import ProfileRule, Provider
 
 _PLACE = re.compile(r"\{([^{}]+)\}")
 _LOCALE = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8}){0,4}", re.ASCII)

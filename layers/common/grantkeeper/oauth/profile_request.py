@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from grantkeeper.model import HttpRequest
 from grantkeeper.oauth.answers import lenient_object
 from grantkeeper.oauth.failure import failure
 from grantkeeper.oauth.json_pointer import lookup
 from grantkeeper.oauth.profile import fill_places
-from grantkeeper.ports import HttpRequest, HttpResponse
-from grantkeeper.providers.record import ProfileRequest, Provider
+
+if TYPE_CHECKING:
+    from grantkeeper.model import HttpResponse
+    from grantkeeper.providers.record import ProfileRequest, Provider
 
 
 def profile_request(request: ProfileRequest, access_token: str, sources: Mapping[str, Any]) -> HttpRequest | None:

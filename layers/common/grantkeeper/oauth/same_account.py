@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grantkeeper import ids
-from grantkeeper.model import TokenSet
 from grantkeeper.oauth.answers import strict_object
 from grantkeeper.oauth.issuers import is_issuer_of, knows_issuer
 from grantkeeper.oauth.json_pointer import lookup
-from grantkeeper.providers.record import Provider
+
+if TYPE_CHECKING:
+    from grantkeeper.model import TokenSet
+    from grantkeeper.providers.record import Provider
 
 SUBJECT_HASH = 22  # characters: 132 bits of SHA-256, and 22 bytes of every sealed set
 MAX_ID_TOKEN = 64 * 1024

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from grantkeeper.providers.record import Provider, ScopeRule
+if TYPE_CHECKING:
+    from grantkeeper.providers.record import Provider, ScopeRule
 
 
 def normalise_scopes(provider: Provider, value: Any, requested: Sequence[str]) -> tuple[str, ...]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, urlencode
 
 from grantkeeper.errors import ProviderMisconfigured, ProviderNotConfigured
 from grantkeeper.ids import new_secret
-from grantkeeper.model import AuthMethod, ProviderCredentials, TokenSet
+from grantkeeper.model import HttpRequest
 from grantkeeper.oauth.endpoints import resolve
 from grantkeeper.oauth.scopes import scope_parameters
-from grantkeeper.ports import HttpRequest
-from grantkeeper.providers.record import Pairs, Provider, RevocationRule
+
+if TYPE_CHECKING:
+    from grantkeeper.model import AuthMethod, ProviderCredentials, TokenSet
+    from grantkeeper.providers.record import Pairs, Provider, RevocationRule
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_SECONDS = 60

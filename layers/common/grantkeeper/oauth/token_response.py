@@ -14,7 +14,7 @@ import json
 import math
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grantkeeper.errors import TokenResponseRejected
 from grantkeeper.model import TokenSet
@@ -23,8 +23,10 @@ from grantkeeper.oauth.failure import Failure, failure
 from grantkeeper.oauth.json_pointer import lookup, without
 from grantkeeper.oauth.same_account import account_marks
 from grantkeeper.oauth.scopes import normalise_scopes
-from grantkeeper.ports import HttpResponse
-from grantkeeper.providers.record import Provider, TokenPath
+
+if TYPE_CHECKING:
+    from grantkeeper.model import HttpResponse
+    from grantkeeper.providers.record import Provider, TokenPath
 
 __all__ = [
     "Failure",
@@ -236,10 +238,17 @@ def _path(answer: dict[str, Any], provider: Provider, name: str, *, alone: bool)
         return None
     if _text(lookup(answer, path.access_token)) is not None:
         return path
-    flat = TokenPath(name=name, scope_prefix=path.scope_prefix)
+    flat = _flat(name, scope_prefix=path.scope_prefix)
     if alone and provider.token_response.flat_refresh and _text(lookup(answer, flat.access_token)) is not None:
         return flat
     return None
+
+
+def _flat(name: str, *, scope_prefix: str = "") -> TokenPath:
+    """Where a token stands by RFC 6749 section 5.1."""
+    from grantkeeper.providers.record import TokenPath  # noqa: PLC0415 - comes with the provider, not before it
+
+    return TokenPath(name=name, scope_prefix=scope_prefix)
 
 
 def _refresh_token(answer: dict[str, Any], provider: Provider, name: str, *, alone: bool) -> str | None:
@@ -247,7 +256,7 @@ def _refresh_token(answer: dict[str, Any], provider: Provider, name: str, *, alo
     path = next((path for path in provider.token_response.tokens if path.name == name), None)
     if path is None:
         return None
-    flat = _text(lookup(answer, TokenPath().refresh_token))
+    flat = _text(lookup(answer, _flat(name).refresh_token))
     told = _text(lookup(answer, path.refresh_token))
     return told or (flat if alone and provider.token_response.flat_refresh else None)
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grantkeeper.errors import InvalidProviderRecord, UnknownProvider, UnknownService
-from grantkeeper.providers.record import Provider, Service
+
+if TYPE_CHECKING:
+    from grantkeeper.providers.record import Provider, Service
 
 # id → module and name of the record. `openid` is a base to start from, no provider.
 BUILT_IN: Mapping[str, tuple[str, str]] = MappingProxyType(

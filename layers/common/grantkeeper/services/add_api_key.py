@@ -9,9 +9,9 @@ from typing import Any
 
 from grantkeeper import ids
 from grantkeeper.errors import BadRequest, Conflict
-from grantkeeper.model import AuditEvent, Connection, Grant, Principal
+from grantkeeper.model import AuditEvent, Binding, Connection, Grant, Principal
 from grantkeeper.oauth.token_response import sealable
-from grantkeeper.ports import Binding, Clients, Connections, Providers, Sealer, Sessions, Users
+from grantkeeper.ports import Clients, Connections, Providers, Sealer, Sessions, Users
 from grantkeeper.providers.catalog import Catalog
 from grantkeeper.services.open_connect_session import require_client, require_service
 from grantkeeper.services.people import Named, find_or_provision

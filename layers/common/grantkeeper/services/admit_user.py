@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grantkeeper.errors import OAuthError
-from grantkeeper.model import Client, Profile, User
-from grantkeeper.providers.record import Provider
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Client, Profile, User
+    from grantkeeper.providers.record import Provider
 
 
 def require_admitted(

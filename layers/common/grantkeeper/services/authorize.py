@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from grantkeeper import ids
 from grantkeeper.errors import BadRequest, OAuthError, ProviderDisabled, ProviderNotConfigured, UnknownProvider
-from grantkeeper.model import Client
-from grantkeeper.ports import AuthorizationRequests, Clients, Providers
 from grantkeeper.providers.catalog import Catalog
-from grantkeeper.providers.record import Provider
 from grantkeeper.services.client_redirect import error_redirect
 from grantkeeper.services.redirect_uris import require_registered
 from grantkeeper.services.signin_providers import require_signin_provider, signin_providers
@@ -23,6 +21,11 @@ from grantkeeper.services.signin_request import (
     only,
 )
 from grantkeeper.services.trips import new_trip
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Client
+    from grantkeeper.ports import AuthorizationRequests, Clients, Providers
+    from grantkeeper.providers.record import Provider
 
 
 @dataclass(frozen=True, slots=True)

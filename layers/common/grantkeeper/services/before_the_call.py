@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from grantkeeper.errors import ProviderUnavailable, RefreshPending, TooManyRequests
-from grantkeeper.model import Grant
 from grantkeeper.services.dead_answer import declare, usable
 from grantkeeper.services.lease_policy import START_NEEDS, until_next_strike
 from grantkeeper.services.open_grant import report_tampering
 from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Grant
 
 SOON = 2  # seconds, for callers told to come back
 HOUR = 3600

@@ -4,27 +4,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from grantkeeper.ports import (
-    AuditTrail,
-    AuthorizationRequests,
-    Avatars,
-    Breakers,
-    Clients,
-    Codes,
-    Connections,
-    ConnectSessions,
-    Credentials,
-    Errands,
-    ProviderHttp,
-    Providers,
-    Sealer,
-    Users,
-    WorkQueue,
-)
-from grantkeeper.providers.catalog import Catalog
-from grantkeeper.services.provider_keys import ProviderKeys
+if TYPE_CHECKING:
+    from grantkeeper.ports import (
+        AuditTrail,
+        AuthorizationRequests,
+        Avatars,
+        Breakers,
+        Clients,
+        Codes,
+        Connections,
+        ConnectSessions,
+        Credentials,
+        Errands,
+        ProviderHttp,
+        Providers,
+        Sealer,
+        Users,
+        WorkQueue,
+    )
+    from grantkeeper.providers.catalog import Catalog
+    from grantkeeper.services.provider_keys import ProviderKeys
 
 
 class CallbackPorts(Protocol):

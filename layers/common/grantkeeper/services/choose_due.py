@@ -6,10 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import batched
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from grantkeeper.model import DueGrant, Work
+from grantkeeper.model import Work
 from grantkeeper.services.kindness import MOST_IDS, PROBES, delay_of, ids_per_message
+
+if TYPE_CHECKING:
+    from grantkeeper.model import DueGrant
 
 LARGEST_SHARE = 2  # one provider takes at most half of the capacity while others have work
 

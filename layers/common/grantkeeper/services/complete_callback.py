@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from grantkeeper import ids
 from grantkeeper.errors import (
@@ -28,7 +29,7 @@ from grantkeeper.errors import (
     ProviderMisconfigured,
     ProviderMismatch,
 )
-from grantkeeper.model import AuditEvent, AuthorizationRequest
+from grantkeeper.model import AuditEvent
 from grantkeeper.oauth.authorization_response import check_authorization_response
 from grantkeeper.oauth.endpoints import resolve
 from grantkeeper.services.callback_ports import CallbackPorts
@@ -37,6 +38,9 @@ from grantkeeper.services.complete_signin import complete_signin, require_client
 from grantkeeper.services.redeem_provider_code import ProviderTokens
 from grantkeeper.services.redeem_trip import begin_trip, redeem_trip, verifier_of
 from grantkeeper.services.signin_request import Parameters
+
+if TYPE_CHECKING:
+    from grantkeeper.model import AuthorizationRequest
 
 _STATE = re.compile(r"[A-Za-z0-9_-]{43}\Z", re.ASCII)
 # What a provider's refusal may tell our client; its other codes are about our registration, not about the client.

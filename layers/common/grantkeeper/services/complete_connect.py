@@ -14,18 +14,8 @@ from grantkeeper.errors import (
     Forbidden,
     GrantkeeperError,
 )
-from grantkeeper.model import AuditEvent, AuthorizationRequest, Connection, ConnectSession, ProviderCredentials
-from grantkeeper.ports import (
-    AuditTrail,
-    Clients,
-    Connections,
-    ConnectSessions,
-    Pending,
-    ProviderHttp,
-    Sealer,
-    Users,
-    WorkQueue,
-)
+from grantkeeper.model import AuditEvent, AuthorizationRequest, Connection, ConnectSession, Pending, ProviderCredentials
+from grantkeeper.ports import AuditTrail, Clients, Connections, ConnectSessions, ProviderHttp, Sealer, Users, WorkQueue
 from grantkeeper.providers.record import Provider
 from grantkeeper.services.abandon_tokens import abandon_tokens
 from grantkeeper.services.client_redirect import CLIENT_ERRORS

@@ -12,8 +12,9 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
 from grantkeeper.errors import InvalidProviderRecord
+from grantkeeper.model import HttpRequest
 from grantkeeper.oauth.answers import strict_object
-from grantkeeper.ports import HttpRequest, ProviderHttp
+from grantkeeper.ports import ProviderHttp
 from grantkeeper.providers.record import Provider
 from grantkeeper.providers.validate import check_url, is_loopback_name
 

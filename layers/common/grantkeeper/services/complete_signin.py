@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grantkeeper import ids
 from grantkeeper.errors import BadRequest, OAuthError, StoreUnavailable
-from grantkeeper.model import AuditEvent, AuthorizationCode, AuthorizationRequest, Client, Profile, User
-from grantkeeper.ports import Avatars, Clients, Codes, ProviderHttp, Users
-from grantkeeper.providers.record import Provider
+from grantkeeper.model import AuditEvent, AuthorizationCode, User
 from grantkeeper.services.admit_user import require_admitted
 from grantkeeper.services.client_redirect import success_redirect
 from grantkeeper.services.fetch_profile import fetch_profile
@@ -19,6 +17,11 @@ from grantkeeper.services.provider_facts import first_identity, sync_at_sign_in
 from grantkeeper.services.redeem_provider_code import ProviderTokens
 from grantkeeper.services.redirect_uris import require_registered
 from grantkeeper.services.scopes import effective_scopes
+
+if TYPE_CHECKING:
+    from grantkeeper.model import AuthorizationRequest, Client, Profile
+    from grantkeeper.ports import Avatars, Clients, Codes, ProviderHttp, Users
+    from grantkeeper.providers.record import Provider
 
 CODE_LIFETIME = 60  # seconds
 CLOCK_LEEWAY = 10  # seconds between our clock and a provider's

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from grantkeeper import ids
 from grantkeeper.errors import ConnectionRevoked, GrantkeeperError, ReauthorizationRequired, RefreshPending
-from grantkeeper.model import AuditEvent, Grant, Lease, Reason
+from grantkeeper.model import AuditEvent
 from grantkeeper.services.lease_policy import CLOCK_SKEW, STRIKE_SPACING, has_strike, until_next_strike
 from grantkeeper.services.open_grant import report_tampering
 from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Grant, Lease, Reason
 
 STILL_UNDECIDED = "The provider refused this grant once; it is asked again before anything is decided."
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from grantkeeper import ids
 from grantkeeper.errors import GrantUnreadable, TokenResponseRejected, UnknownProvider
-from grantkeeper.model import AuditEvent, Grant
-from grantkeeper.ports import Pending
+from grantkeeper.model import AuditEvent, Grant, Pending
 from grantkeeper.services.open_grant import open_grant
 from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run
 from grantkeeper.services.revocation_radius import reaches_others, within_reach

@@ -13,8 +13,12 @@ reads up to a stored high-water mark, and three rules make that enough:
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from grantkeeper.ports import DueShards, Grants, ShardMark
+from grantkeeper.model import ShardMark
+
+if TYPE_CHECKING:
+    from grantkeeper.ports import DueShards, Grants
 
 MOST_SHARDS = 256  # the parameter's largest value
 PATROL = 16  # shards above the mark that one sweep looks at

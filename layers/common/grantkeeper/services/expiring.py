@@ -6,12 +6,16 @@ import contextlib
 import time
 from calendar import timegm
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from grantkeeper import ids
 from grantkeeper.errors import ProviderNotConfigured, StoreUnavailable
-from grantkeeper.model import AuditEvent, Grant
+from grantkeeper.model import AuditEvent
 from grantkeeper.services.forecast import DAY, earliest, warning_of
 from grantkeeper.services.refresh_run import RefreshPorts, Run, provider_of
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Grant
 
 MOVED = DAY  # seconds; the connection is written again for nothing less
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grantkeeper.errors import AccountMismatch, ProviderUnavailable, TokenResponseRejected
-from grantkeeper.model import Profile
+from grantkeeper.model import HttpRequest
 from grantkeeper.oauth.answers import parse_answer, strict_value
 from grantkeeper.oauth.failure import retry_after_seconds
 from grantkeeper.oauth.profile import account_shown, resolve_profile, sources_needed, verification_told
 from grantkeeper.oauth.profile_request import profile_request, refused_in_body, trouble_in_body
 from grantkeeper.oauth.token_response import token_names
-from grantkeeper.ports import HttpRequest, ProviderHttp
-from grantkeeper.providers.record import ProfileRequest, Provider
+from grantkeeper.providers.record import ProfileRequest
 from grantkeeper.services.redeem_provider_code import ProviderTokens
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Profile
+    from grantkeeper.ports import ProviderHttp
+    from grantkeeper.providers.record import Provider
 
 BUDGET = 4.0  # seconds for each call
 OPTIONAL_BUDGET = 1.5  # seconds for one that the profile can do without

@@ -12,10 +12,13 @@ inside it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from grantkeeper.model import Grant, TokenSet
-from grantkeeper.providers.record import RefreshRule
 from grantkeeper.services.schedule import RandomSource, due_at
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Grant, TokenSet
+    from grantkeeper.providers.record import RefreshRule
 
 MINUTE, DAY = 60, 86_400
 NOTICE = 7 * DAY

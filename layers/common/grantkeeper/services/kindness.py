@@ -12,11 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from grantkeeper.errors import StoreUnavailable, UnknownProvider
-from grantkeeper.ports import BreakerState
 from grantkeeper.providers.record import RefreshRule
 from grantkeeper.services.refresh_run import ProviderRecords
+
+if TYPE_CHECKING:
+    from grantkeeper.model import BreakerState
 
 TICK = 60  # seconds from one sweep to the next
 PROBES = 5  # ids sent in a sweep for a provider whose breaker has just run out

@@ -12,10 +12,14 @@ clocks of two containers can differ, so it is only ever taken from the dead.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from grantkeeper import ids
-from grantkeeper.model import Grant, Lease
-from grantkeeper.providers.record import RefreshRule
+from grantkeeper.model import Lease
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Grant
+    from grantkeeper.providers.record import RefreshRule
 
 LEASE_SECONDS = 30  # hard function timeout 20 s + what two clocks may differ
 CALL_BUDGET = 8.0  # one call to a provider

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+from typing import TYPE_CHECKING
 
 from grantkeeper import ids
 from grantkeeper.errors import StoreUnavailable
-from grantkeeper.model import AuditEvent, Grant
+from grantkeeper.model import AuditEvent
 from grantkeeper.services.refresh_run import RefreshPorts, Run
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Grant
 
 
 def mirror_scopes(before: Grant, after: Grant, *, ports: RefreshPorts, run: Run) -> None:

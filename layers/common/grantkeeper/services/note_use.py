@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from grantkeeper.errors import StoreUnavailable
-from grantkeeper.model import Connection, Grant
 from grantkeeper.services.forecast import earliest, warning_of
 from grantkeeper.services.refresh_run import RefreshPorts, Run
 from grantkeeper.services.schedule import due_at
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Connection, Grant
 
 DAY = 86_400
 

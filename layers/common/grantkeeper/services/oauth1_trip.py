@@ -15,7 +15,7 @@ from dataclasses import replace
 from email.utils import parsedate_to_datetime
 
 from grantkeeper import ids
-from grantkeeper.model import AuthorizationRequest, ProviderCredentials
+from grantkeeper.model import AuthorizationRequest, HttpRequest, HttpResponse, ProviderCredentials
 from grantkeeper.oauth.failure import failure
 from grantkeeper.oauth.oauth1 import (
     Credentials1,
@@ -26,7 +26,7 @@ from grantkeeper.oauth.oauth1 import (
     temporary_credentials,
 )
 from grantkeeper.oauth.token_response import granted
-from grantkeeper.ports import AuthorizationRequests, HttpRequest, HttpResponse, ProviderHttp
+from grantkeeper.ports import AuthorizationRequests, ProviderHttp
 from grantkeeper.providers.record import Provider
 from grantkeeper.services.redeem_provider_code import ProviderTokens, read_set, refusal
 from grantkeeper.services.trips import LIFETIME, TripSecrets, seal_secrets

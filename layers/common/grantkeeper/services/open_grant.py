@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+from typing import TYPE_CHECKING
 
 from grantkeeper import ids
 from grantkeeper.errors import GrantUnreadable, StoreUnavailable
-from grantkeeper.model import AuditEvent, Grant
-from grantkeeper.ports import Binding
+from grantkeeper.model import AuditEvent, Binding
 from grantkeeper.services.refresh_run import RefreshPorts, Run
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Grant
 
 DAY = 86_400
 

@@ -11,15 +11,17 @@ from grantkeeper import ids
 from grantkeeper.errors import TokenTooLarge
 from grantkeeper.model import (
     AuthorizationRequest,
+    Binding,
     Connection,
     ConnectSession,
     Grant,
+    Pending,
     Profile,
     ProviderCredentials,
     TokenSet,
 )
 from grantkeeper.oauth.token_response import normalise_scopes, sealable
-from grantkeeper.ports import Binding, Pending, Sealer
+from grantkeeper.ports import Sealer
 from grantkeeper.providers.record import Provider
 from grantkeeper.services.forecast import Plan, earliest, plan
 from grantkeeper.services.redeem_provider_code import ProviderTokens

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from grantkeeper import ids
+from grantkeeper import ids, model
 from grantkeeper.errors import BadRequest, Forbidden, NotFound
-from grantkeeper.model import AuditEvent, Identity, Principal, User
-from grantkeeper.ports import Connections, Sessions, Users
+from grantkeeper.model import AuditEvent
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Principal
+    from grantkeeper.ports import Connections, Sessions, Users
 
 MAX_USER_ID = 256
 
@@ -137,8 +141,8 @@ def _knows(client_id: str, sub: str, *, users: Users, sessions: Sessions, connec
 
 def _provision(principal: Principal, user_id: str, *, users: Users, now: int, request_id: str) -> str:
     client_id = client_of(principal)
-    user = User(sub=ids.new_id("usr"), created_at=now, updated_at=now)
-    identity = Identity(
+    user = model.User(sub=ids.new_id("usr"), created_at=now, updated_at=now)
+    identity = model.Identity(
         issuer=client_issuer(client_id),
         subject=user_id,
         sub=user.sub,

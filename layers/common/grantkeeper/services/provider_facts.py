@@ -12,11 +12,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from grantkeeper import ids
 from grantkeeper.errors import StoreUnavailable
-from grantkeeper.model import AuditEvent, Identity, Profile, User
-from grantkeeper.ports import Users
+from grantkeeper.model import AuditEvent, Identity
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Profile, User
+    from grantkeeper.ports import Users
 
 NAMES = ("name", "avatar_url", "locale")
 _TOLD = ("email", "email_verified", *NAMES)

@@ -6,14 +6,17 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grantkeeper.errors import GrantkeeperError, ProviderMisconfigured, ProviderUnavailable, TokenResponseRejected
+from grantkeeper.model import HttpRequest
 from grantkeeper.oauth.answers import strict_object
 from grantkeeper.oauth.endpoints import resolve
 from grantkeeper.oauth.jwk import PRIVATE_PARTS, verification_keys
-from grantkeeper.ports import HttpRequest, ProviderHttp
-from grantkeeper.providers.record import Provider
+
+if TYPE_CHECKING:
+    from grantkeeper.ports import ProviderHttp
+    from grantkeeper.providers.record import Provider
 
 FRESH = 3600  # seconds a key set is used without asking
 LAST_KNOWN_GOOD = 24 * 3600  # seconds it is used while the provider does not answer

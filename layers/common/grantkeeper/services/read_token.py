@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from grantkeeper import ids
 from grantkeeper.errors import (
@@ -20,7 +20,6 @@ from grantkeeper.errors import (
     StoreUnavailable,
     TooManyRequests,
 )
-from grantkeeper.model import Grant, Principal, TokenSet
 from grantkeeper.services.before_the_call import SOON
 from grantkeeper.services.dead_answer import usable
 from grantkeeper.services.lease_policy import CLOCK_SKEW, until_grown
@@ -32,6 +31,9 @@ from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run, provider_
 from grantkeeper.services.successor import read_tokens
 from grantkeeper.services.take_lease import PATIENCE
 from grantkeeper.services.visibility import NOBODY
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Grant, Principal, TokenSet
 
 DEFAULT_MIN_TTL = 60
 MAX_MIN_TTL = 3600

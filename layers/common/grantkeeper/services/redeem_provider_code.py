@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grantkeeper.errors import (
     IdTokenRejected,
@@ -12,14 +12,16 @@ from grantkeeper.errors import (
     ProviderUnavailable,
     TokenResponseRejected,
 )
-from grantkeeper.model import ProviderCredentials, TokenSet
 from grantkeeper.oauth.endpoints import resolve
 from grantkeeper.oauth.failure import Failure, failure
 from grantkeeper.oauth.token_request import code_request
 from grantkeeper.oauth.token_response import granted, id_token_of, sealable, token_set
-from grantkeeper.ports import HttpResponse, ProviderHttp
-from grantkeeper.providers.record import Pairs, Provider
 from grantkeeper.services.provider_keys import ProviderKeys
+
+if TYPE_CHECKING:
+    from grantkeeper.model import HttpResponse, ProviderCredentials, TokenSet
+    from grantkeeper.ports import ProviderHttp
+    from grantkeeper.providers.record import Pairs, Provider
 
 
 @dataclass(frozen=True, slots=True)

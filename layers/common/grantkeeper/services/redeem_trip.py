@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from grantkeeper.model import AuthorizationRequest
+from typing import TYPE_CHECKING
+
 from grantkeeper.oauth.endpoints import resolve
-from grantkeeper.providers.record import Provider
 from grantkeeper.services.callback_ports import CallbackPorts
 from grantkeeper.services.redeem_provider_code import ProviderTokens, redeem_provider_code
 from grantkeeper.services.signin_request import Parameters
 from grantkeeper.services.trips import open_secrets
+
+if TYPE_CHECKING:
+    from grantkeeper.model import AuthorizationRequest
+    from grantkeeper.providers.record import Provider
 
 
 def verifier_of(parameters: Parameters, trip: AuthorizationRequest, *, state: str, provider: Provider) -> str | None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from grantkeeper.errors import (
     ConnectionRevoked,
@@ -23,9 +24,7 @@ from grantkeeper.errors import (
     ProviderUnavailable,
     RefreshPending,
 )
-from grantkeeper.model import Grant, Lease, Reason, TokenSet
-from grantkeeper.ports import Binding, SealingKey
-from grantkeeper.providers.record import Provider
+from grantkeeper.model import Binding
 from grantkeeper.services.before_the_call import count_caller, outlived, refuse_early, refuse_outlived
 from grantkeeper.services.dead_answer import dead_answer, declare, suspect_answer, usable
 from grantkeeper.services.expiring import mirror_forecast
@@ -53,6 +52,11 @@ from grantkeeper.services.take_lease import (
     take_lease,
     wait_for_generation,
 )
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Grant, Lease, Reason, TokenSet
+    from grantkeeper.ports import SealingKey
+    from grantkeeper.providers.record import Provider
 
 PROVIDER_DOWN = 15
 REGISTRATION_REFUSED = 300

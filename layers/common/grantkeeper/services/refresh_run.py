@@ -6,12 +6,15 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from grantkeeper import ids, ports
+from grantkeeper import ids
 from grantkeeper.errors import ProviderNotConfigured, UnknownProvider
-from grantkeeper.model import Grant
-from grantkeeper.providers.record import Provider
+
+if TYPE_CHECKING:
+    from grantkeeper import ports
+    from grantkeeper.model import Grant
+    from grantkeeper.providers.record import Provider
 
 
 class ProviderRecords(Protocol):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+from typing import TYPE_CHECKING
 
 from grantkeeper import ids
 from grantkeeper.errors import ProviderMisconfigured, StoreUnavailable
-from grantkeeper.model import AuditEvent, AuthorizationRequest, Grant
-from grantkeeper.services.callback_ports import CallbackPorts
+from grantkeeper.model import AuditEvent
 from grantkeeper.services.provider_health import note_failure
 from grantkeeper.services.refresh_run import RefreshPorts, Run
+
+if TYPE_CHECKING:
+    from grantkeeper.model import AuthorizationRequest, Grant
+    from grantkeeper.services.callback_ports import CallbackPorts
 
 DAY = 86_400
 

@@ -15,8 +15,7 @@ from typing import Literal
 
 from grantkeeper import ids
 from grantkeeper.errors import ProviderUnavailable, RefreshPending, TokenResponseRejected, UnknownProvider
-from grantkeeper.model import AuditEvent, Connection, Grant, TokenSet
-from grantkeeper.ports import Binding
+from grantkeeper.model import AuditEvent, Binding, Connection, Grant, TokenSet
 from grantkeeper.providers.record import Provider
 from grantkeeper.services.lease_policy import CLOCK_SKEW, START_NEEDS, Wait
 from grantkeeper.services.open_grant import open_grant

@@ -14,14 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from grantkeeper import ids
 from grantkeeper.errors import NotFound, StoreUnavailable
 from grantkeeper.jws import thumbprint
-from grantkeeper.model import AuditEvent, SigningKey
-from grantkeeper.ports import BranchKey, BranchKeys, KeyMaker, SigningKeyRing, SigningKeys
+from grantkeeper.model import AuditEvent, BranchKey, SigningKey, SigningKeyRing
 from grantkeeper.sealing import BUCKETS
+
+if TYPE_CHECKING:
+    from grantkeeper.ports import BranchKeys, KeyMaker, SigningKeys
 
 DAY = 86_400
 ALGORITHMS: tuple[Literal["ES256", "RS256"], ...] = ("ES256", "RS256")

@@ -9,12 +9,15 @@ moment.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from grantkeeper.errors import StoreUnavailable
-from grantkeeper.model import Grant, Work
+from grantkeeper.model import Work
 from grantkeeper.services.lease_policy import PARK_NEEDS, SAVE_NEEDS
 from grantkeeper.services.refresh_run import RefreshPorts, Run
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Grant
 
 ROUND_NEEDS = SAVE_NEEDS + PARK_NEEDS  # seconds for a save that hangs and a place in the rescue queue after it
 FIRST_PAUSE = 0.1

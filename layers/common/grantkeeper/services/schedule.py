@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from grantkeeper.model import Grant, TokenSet
-from grantkeeper.providers.record import RefreshRule
+if TYPE_CHECKING:
+    from grantkeeper.model import Grant, TokenSet
+    from grantkeeper.providers.record import RefreshRule
 
 MINUTE = 60
 LEAST_MARGIN = 5 * MINUTE

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from grantkeeper.model import ALL_SCOPES, Client, Role
+from grantkeeper.model import ALL_SCOPES
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Client, Role
 
 _EVERYONE = frozenset(
     {

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from grantkeeper.model import ProviderCredentials
+from grantkeeper.model import HttpRequest, ProviderCredentials
 from grantkeeper.oauth.token_request import introspection_request
-from grantkeeper.ports import HttpRequest
 from grantkeeper.providers.record import Provider
 from grantkeeper.services.redeem_provider_code import ProviderTokens
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from grantkeeper.errors import ProviderDisabled, ProviderNotConfigured, UnknownProvider
-from grantkeeper.model import Client
-from grantkeeper.ports import Providers
 from grantkeeper.providers.catalog import Catalog
-from grantkeeper.providers.record import Provider
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Client
+    from grantkeeper.ports import Providers
+    from grantkeeper.providers.record import Provider
 
 
 def signin_providers(client: Client | None, *, catalog: Catalog, provider_items: Providers) -> Sequence[Provider]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from grantkeeper.errors import BadRequest, OAuthError
-from grantkeeper.model import Client
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Client
 
 Parameters = Mapping[str, tuple[str, ...]]
 

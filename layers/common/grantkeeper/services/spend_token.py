@@ -11,19 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from grantkeeper.errors import ProviderUnavailable, TokenResponseRejected
-from grantkeeper.model import Grant, Reason, TokenSet
-from grantkeeper.oauth.endpoints import resolve
+from grantkeeper.oauth.endpoints import callback_uri, resolve
 from grantkeeper.oauth.profile_request import profile_request, refused_in_body, trouble_in_body
 from grantkeeper.oauth.token_request import refresh_request
 from grantkeeper.oauth.token_response import failure, granted, sealable, succeeds
-from grantkeeper.ports import HttpRequest, HttpResponse
-from grantkeeper.providers.record import ProfileRequest, Provider
 from grantkeeper.services.lease_policy import CALL_BUDGET, SAVE_RESERVE, SECOND_CALL_NEEDS
 from grantkeeper.services.refresh_run import RefreshPorts, Run
-from grantkeeper.services.trips import callback_uri
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Grant, HttpRequest, HttpResponse, Reason, TokenSet
+    from grantkeeper.providers.record import ProfileRequest, Provider
 
 TOO_MANY = 429
 PAUSE_BEFORE_SECOND_CALL = 0.5  # at most, in seconds
@@ -167,6 +167,8 @@ def probing(
 
 def _probe(provider: Provider) -> ProfileRequest | None:
     """The request that tells whose token it is, if the provider has one."""
+    from grantkeeper.providers.record import ProfileRequest  # noqa: PLC0415 - comes with the provider, not before it
+
     with_us = ("oauth1", "introspection")  # opened by our registration beside the token, which is not at hand here
     always = (request for request in provider.profile.requests if request.when == "always" and not request.optional)
     asked = (request for request in always if request.auth not in with_us)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from grantkeeper import ids
 from grantkeeper.errors import ConnectSessionExpired, ProviderDisabled
-from grantkeeper.ports import AuthorizationRequests, ConnectSessions, Credentials, Providers
 from grantkeeper.providers.catalog import Catalog
-from grantkeeper.providers.record import Provider
 from grantkeeper.services.trips import new_trip
+
+if TYPE_CHECKING:
+    from grantkeeper.ports import AuthorizationRequests, ConnectSessions, Credentials, Providers
+    from grantkeeper.providers.record import Provider
 
 
 @dataclass(frozen=True, slots=True)

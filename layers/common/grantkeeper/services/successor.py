@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from grantkeeper import ids
 from grantkeeper.errors import TokenResponseRejected
-from grantkeeper.model import Grant, TokenSet
+from grantkeeper.model import Binding
 from grantkeeper.oauth.token_response import normalise_scopes, token_set
-from grantkeeper.ports import Binding, SealingKey
-from grantkeeper.providers.record import Provider
 from grantkeeper.services.forecast import keepalive_of, plan
 from grantkeeper.services.lease_policy import CLOCK_SKEW, has_strike
 from grantkeeper.services.refresh_run import Cause, Run
 from grantkeeper.services.spend_token import Answered
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Grant, TokenSet
+    from grantkeeper.ports import SealingKey
+    from grantkeeper.providers.record import Provider
 
 ASK_AGAIN = 45  # seconds after which a set that is no use is followed by another refresh
 UNREADABLE_AGAIN = 300  # seconds after which an answer without a readable token is followed by another refresh

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from grantkeeper.errors import StoreUnavailable
-from grantkeeper.model import DueGrant
-from grantkeeper.ports import Breakers, DueShards, Grants, ShardMark, WorkQueue
+from grantkeeper.model import ShardMark
 from grantkeeper.services.choose_due import Limits, choose, crowds, messages
 from grantkeeper.services.due_shards import in_turn, lowered, occupied, patrolled, raised
 from grantkeeper.services.kindness import DEFAULT, MOST_IDS, Budgets, allowance, lanes
 from grantkeeper.services.refresh_run import Run
+
+if TYPE_CHECKING:
+    from grantkeeper.model import DueGrant
+    from grantkeeper.ports import Breakers, DueShards, Grants, WorkQueue
 
 AHEAD = 60  # seconds: what falls due before the next sweep
 HORIZON = 90  # seconds of work that may stand in the queue

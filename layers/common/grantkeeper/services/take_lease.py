@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from grantkeeper.errors import StoreUnavailable
-from grantkeeper.model import Grant, Lease
-from grantkeeper.providers.record import RefreshRule
 from grantkeeper.services.lease_policy import (
     LEASE_SECONDS,
     RESCUE_HORIZON,
@@ -18,6 +17,10 @@ from grantkeeper.services.lease_policy import (
     standing,
 )
 from grantkeeper.services.refresh_run import RefreshPorts, Run
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Grant, Lease
+    from grantkeeper.providers.record import RefreshRule
 
 PATIENCE = 10.0  # seconds a caller waits for another caller's refresh
 RESERVE = 1.0  # seconds a waiter keeps for its own answer

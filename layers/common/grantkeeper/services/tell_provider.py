@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from grantkeeper.errors import ProviderMisconfigured, ProviderUnavailable, TokenResponseRejected
-from grantkeeper.model import Grant, TokenSet
+from grantkeeper.model import Grant, HttpRequest, HttpResponse, TokenSet
 from grantkeeper.oauth.answers import lenient_object
 from grantkeeper.oauth.json_pointer import lookup
 from grantkeeper.oauth.token_request import revocation_request
 from grantkeeper.oauth.token_response import failure
-from grantkeeper.ports import HttpRequest, HttpResponse
 from grantkeeper.providers.record import Provider
 from grantkeeper.services.lease_policy import CALL_BUDGET
 from grantkeeper.services.provider_health import note_failure

@@ -12,14 +12,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grantkeeper import ids, sealing
 from grantkeeper.errors import AuthorizationRequestExpired, GrantUnreadable
-from grantkeeper.model import AuthorizationRequest, Purpose
+from grantkeeper.model import AuthorizationRequest
 from grantkeeper.oauth.authorization import authorization_url
-from grantkeeper.oauth.endpoints import resolve_variables
-from grantkeeper.providers.record import Pairs, Provider
+from grantkeeper.oauth.endpoints import callback_uri, resolve_variables
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Purpose
+    from grantkeeper.providers.record import Pairs, Provider
 
 LIFETIME = 600  # seconds
 _CONTEXT = "authorization request"
@@ -42,11 +45,6 @@ class TripSecrets:
     nonce: str | None = field(repr=False)
     request_token: str | None = field(default=None, repr=False)  # OAuth 1.0a, once there is one
     request_token_secret: str | None = field(default=None, repr=False)
-
-
-def callback_uri(issuer: str, provider_id: str) -> str:
-    """Our redirect_uri at a provider: one path per registration (RFC 9700 section 4.4)."""
-    return f"{issuer}/oauth2/callback/{provider_id}"
 
 
 def new_trip(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from grantkeeper.model import Session
-from grantkeeper.ports import KeySet, Sessions
+if TYPE_CHECKING:
+    from grantkeeper.model import Session
+    from grantkeeper.ports import KeySet, Sessions
 
 
 def verify_access_token(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from grantkeeper import ids
 from grantkeeper.errors import NotFound
-from grantkeeper.model import Connection, Principal
-from grantkeeper.ports import Connections
 from grantkeeper.services.people import client_of
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Connection, Principal
+    from grantkeeper.ports import Connections
 
 NOBODY = "nobody"
 

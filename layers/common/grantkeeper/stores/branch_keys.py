@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from grantkeeper.model import AuditEvent
-from grantkeeper.ports import BranchKey
+from grantkeeper.model import AuditEvent, BranchKey
 from grantkeeper.stores.audit_item import audit_writes
 from grantkeeper.stores.items import from_item, to_item
 from grantkeeper.stores.keys import Key

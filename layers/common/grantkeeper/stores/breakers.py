@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grantkeeper.errors import StoreUnavailable
-from grantkeeper.ports import BreakerState
+from grantkeeper.model import BreakerState
 from grantkeeper.stores import keys
 from grantkeeper.stores.items import from_value
 from grantkeeper.stores.retrying import ConditionFailed

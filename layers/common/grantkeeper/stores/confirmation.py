@@ -8,10 +8,10 @@ item, the connection, each grant's generation, the session. What moved is read a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from grantkeeper.errors import Conflict, ConnectSessionExpired, StoreUnavailable
-from grantkeeper.model import AuditEvent, Connection, Grant, consent_of
-from grantkeeper.ports import Pending
+from grantkeeper.model import AuditEvent, consent_of
 from grantkeeper.stores import keys
 from grantkeeper.stores.audit_item import audit_writes
 from grantkeeper.stores.connection_item import connection_item, read_connection, read_pending
@@ -22,6 +22,9 @@ from grantkeeper.stores.one_time import NEW
 from grantkeeper.stores.retrying import TransactionFailed
 from grantkeeper.stores.shared_accounts import confirmed
 from grantkeeper.stores.table import Table, key_item, new_write_id
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Connection, Grant, Pending
 
 ROUNDS = 6
 

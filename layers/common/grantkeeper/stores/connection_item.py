@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from grantkeeper.model import Connection, Grant, Profile
-from grantkeeper.ports import Pending
+from grantkeeper.model import Connection, Grant, Pending, Profile
 from grantkeeper.stores import keys
 from grantkeeper.stores.grant_item import IN_KEY, connection_of, due_shard
 from grantkeeper.stores.items import Item, from_item, from_value, to_item

@@ -6,8 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from grantkeeper.errors import Conflict, ConnectSessionExpired, StoreUnavailable, TokenTooLarge
-from grantkeeper.model import AuditEvent, Avatar, Connection, ConnectSession, Grant, Profile
-from grantkeeper.ports import CONFIRM_SLACK, Pending
+from grantkeeper.model import CONFIRM_SLACK, AuditEvent
 from grantkeeper.stores import keys
 from grantkeeper.stores.audit_item import audit_writes
 from grantkeeper.stores.confirmation import Confirmation, entries, uniqueness
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from types_boto3_dynamodb import DynamoDBClient
 
+    from grantkeeper.model import Avatar, Connection, ConnectSession, Grant, Pending, Profile
     from grantkeeper.stores.items import Item
 
 MAX_SEALED = 24 * 1024  # bytes of one sealed set; the services refuse token sets over 16 KiB

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grantkeeper.errors import ProviderNotConfigured
 from grantkeeper.model import ProviderCredentials
-from grantkeeper.ports import Providers, Secrets
+
+if TYPE_CHECKING:
+    from grantkeeper.ports import Providers, Secrets
 
 
 class RegisteredCredentials:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from grantkeeper.ports import ShardMark
+from grantkeeper.model import ShardMark
 from grantkeeper.stores import keys
 from grantkeeper.stores.items import from_item, to_item
 from grantkeeper.stores.one_time import NEW

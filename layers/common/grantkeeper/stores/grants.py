@@ -13,8 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from grantkeeper.errors import StoreUnavailable
-from grantkeeper.model import AuditEvent, DueGrant, Grant, Lease, Reason
-from grantkeeper.ports import LeaseHeld, Saved
+from grantkeeper.model import AuditEvent, LeaseHeld, Saved
 from grantkeeper.stores import keys
 from grantkeeper.stores.audit_item import audit_writes
 from grantkeeper.stores.connection_item import list_key
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from types_boto3_dynamodb import DynamoDBClient
+
+    from grantkeeper.model import DueGrant, Grant, Lease, Reason
 
 SAVE_BUDGET = 1.5  # seconds until the last attempt of a save starts; with the attempt itself, `SAVE_NEEDS`
 MOST_WITHOUT = 100

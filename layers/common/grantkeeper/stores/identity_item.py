@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from grantkeeper.model import Identity, User
+from typing import TYPE_CHECKING
+
 from grantkeeper.stores import keys
 from grantkeeper.stores.items import Item, to_item
 from grantkeeper.stores.listing import listing
 from grantkeeper.stores.one_time import NEW
 from grantkeeper.stores.table import Table, key_item
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Identity, User
 
 
 def link_writes(table: Table, identity: Identity) -> list[Item]:

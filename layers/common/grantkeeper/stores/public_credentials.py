@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from grantkeeper.model import ProviderCredentials
-from grantkeeper.ports import Providers
 from grantkeeper.stores.credentials import RegisteredCredentials
+
+if TYPE_CHECKING:
+    from grantkeeper.model import ProviderCredentials
+    from grantkeeper.ports import Providers
 
 
 class PublicCredentials:

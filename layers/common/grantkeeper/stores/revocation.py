@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from grantkeeper.errors import StoreUnavailable
-from grantkeeper.model import AuditEvent, Connection
+from grantkeeper.model import AuditEvent
 from grantkeeper.stores import keys
 from grantkeeper.stores.audit_item import audit_writes
 from grantkeeper.stores.connection_item import list_key, read_connection
@@ -14,6 +15,9 @@ from grantkeeper.stores.grant_item import due_shard
 from grantkeeper.stores.items import Item, from_value
 from grantkeeper.stores.retrying import TransactionFailed
 from grantkeeper.stores.table import Table, new_write_id
+
+if TYPE_CHECKING:
+    from grantkeeper.model import Connection
 
 ROUNDS = 6
 FOLLOW_UP = 300  # seconds after which the sweeper sees to a revocation whose message was lost

@@ -17,8 +17,7 @@ from grantkeeper.stores.items import Item, from_value
 from grantkeeper.stores.table import Table, key_item
 
 if TYPE_CHECKING:
-    from grantkeeper.model import Connection
-    from grantkeeper.ports import Pending
+    from grantkeeper.model import Connection, Pending
 
 
 def counts(item: Item, *, now: int) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from grantkeeper.model import AuditEvent, SigningKey
-from grantkeeper.ports import SigningKeyRing
+from grantkeeper.model import AuditEvent, SigningKey, SigningKeyRing
 from grantkeeper.stores.audit_item import audit_writes
 from grantkeeper.stores.items import from_item, from_value, to_item, to_value
 from grantkeeper.stores.keys import Key
