@@ -5,15 +5,29 @@ from __future__ import annotations
 import click
 
 from cli import operator
+from cli.console_client import SIGN_UP, ensure_console
 from cli.output import day, show_list
 from cli.stack import Stack
 
 
 @click.command()
+@click.option(
+    "--console-sign-up",
+    type=click.Choice(SIGN_UP),
+    help="Whom the console lets sign in: who has an account here already (invited, the default), or anybody (open).",
+)
 @click.pass_obj
-def init(stack: Stack) -> None:
-    """Make the first keys now instead of at the sweeper's next minute. Repeating it changes nothing."""
+def init(stack: Stack, *, console_sign_up: str | None) -> None:
+    """
+    Make the first keys, and register the console. Repeating it changes nothing.
+
+    A stack without any other client has no accounts yet. Let yourself in with `--console-sign-up open`, give yourself
+    the role with `grantkeeper users role`, and close the door again with `--console-sign-up invited`.
+    """
     click.echo("Keys made." if _ensure(stack) else "All keys were there already.")
+    done = ensure_console(stack.wiring, now=operator.now(), event=operator.event, sign_up=console_sign_up)
+    where = f"{stack.wiring.issuer}/console"
+    click.echo(f"The console is at {where}." if done is None else f"The console is {done}: {where}")
 
 
 @click.group("keys")

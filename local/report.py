@@ -55,7 +55,7 @@ def say_ready(
     rows = {
         "API": api,
         "API description": f"{api}/docs" if "GET /docs" in routes else "",
-        "Admin console": facts["console_url"] if any("/console" in route for route in routes) else "",
+        "Admin console": f"{facts['console_url']}  (as ada, who is admin, or grace, an auditor)",
         "Demo application": f"{app.url}  (client {facts['client_id']})",
         "Demo provider": facts["demo_provider_url"],
         "Operator's API key": facts["admin_api_key"],

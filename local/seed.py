@@ -1,4 +1,7 @@
-"""What a fresh local stack starts with: a client, two API keys, its providers, and keys made by the sweeper."""
+"""
+What a fresh local stack starts with: a client and the console, two API keys, an admin and an auditor, its providers,
+and keys made by the sweeper.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cli.console_client import ensure_console
 from grantkeeper import ids, wiring
 from grantkeeper.api_key_format import new_api_key
 from grantkeeper.errors import GrantkeeperError
-from grantkeeper.model import ALL_SCOPES, ApiKey, AuditEvent, Client
+from grantkeeper.model import ALL_SCOPES, ApiKey, AuditEvent, Client, Identity, Role, User
 from grantkeeper.providers.catalog import Catalog
 from local.children import LocalRunError
 from local.providers import Registration
@@ -19,6 +23,7 @@ from local.providers import Registration
 CLIENT_ID = "demo"
 ACTOR = "operator:local"
 YEAR = 365 * 24 * 3600
+ROLES: dict[str, Role] = {"ada": "admin", "grace": "auditor"}  # at the demo provider
 CLIENT_KEY_SCOPES = ("connections:read", "connections:token", "connections:write", "users:read", "users:write")
 OPERATOR_KEY_SCOPES = ("admin:read", "admin:write", "audit:read", "metrics:read", "users:read", "users:write")
 
@@ -58,6 +63,9 @@ def seed(
         created_at=now,
     )
     parts.clients.put(client, audit=_event("client.created", now=now, client_id=CLIENT_ID))
+    ensure_console(parts, now=now, event=lambda action, **fields: _event(action, now=now, **fields))
+    for subject, role in ROLES.items():
+        _know(parts, subject, role=role, now=now)
     return Seeded(
         client_id=CLIENT_ID,
         client_api_key=_make_key(parts, CLIENT_KEY_SCOPES, client_id=CLIENT_ID, name="demo application", now=now),
@@ -124,7 +132,14 @@ def _make_key(parts: wiring.Wiring, scopes: tuple[str, ...], *, client_id: str |
     return text.text
 
 
-def _event(action: str, *, now: int, client_id: str | None = None, provider: str | None = None) -> AuditEvent:
-    return AuditEvent(
-        id=ids.new_id("evt"), time=now, action=action, actor=ACTOR, client_id=client_id, provider=provider
-    )
+def _know(parts: wiring.Wiring, subject: str, *, role: Role, now: int) -> None:
+    """Somebody of the demo provider is known before he signs in, and has a role; what he is called comes with him."""
+    issuer = parts.catalog.get("demo").issuer or ""
+    if parts.users.find(issuer, subject) is None:
+        user = User(sub=ids.new_id("usr"), created_at=now, updated_at=now, role=role)
+        identity = Identity(issuer=issuer, subject=subject, sub=user.sub, provider="demo", linked_at=now)
+        parts.users.provision(user, identity, audit=_event("user.provisioned", now=now, sub=user.sub, provider="demo"))
+
+
+def _event(action: str, *, now: int, **fields: Any) -> AuditEvent:
+    return AuditEvent(id=ids.new_id("evt"), time=now, action=action, actor=ACTOR, **fields)

@@ -73,16 +73,16 @@ def get_openapi(request: Request) -> Response:
     return allow_any_origin(_pages().description(request))
 
 
-@app.route("GET /docs", operation=Operation(media="text/html"))
-def get_docs(_: Request) -> Response:
+@app.route("GET /docs", operation=Operation(media="text/html", conditional=True))
+def get_docs(request: Request) -> Response:
     """The API to try out, in a browser (Swagger UI)."""
-    return _pages().page("docs.html")
+    return _pages().page("docs.html", request)
 
 
-@app.route("GET /redoc", operation=Operation(media="text/html"))
-def get_redoc(_: Request) -> Response:
+@app.route("GET /redoc", operation=Operation(media="text/html", conditional=True))
+def get_redoc(request: Request) -> Response:
     """The API to read, in a browser (ReDoc)."""
-    return _pages().page("redoc.html")
+    return _pages().page("redoc.html", request)
 
 
 @app.route("GET /docs/{file}", operation=Operation(media="text/*", conditional=True))

@@ -122,6 +122,7 @@ ROUTES = {
         "PUT /v1/admin/users/{sub}/role",
     },
     "AdminStatsFunction": {"GET /v1/admin/stats", "GET /metrics"},
+    "ConsoleFunction": {"GET /console", "GET /console/{file}"},
 }
 
 

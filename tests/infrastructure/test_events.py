@@ -28,6 +28,7 @@ FUNCTION_OF = {
     "avatar": "AccountFunction",
     "callback": "CallbackFunction",
     "connections": "ConnectionsFunction",
+    "console": "ConsoleFunction",
     "discovery": "DiscoveryFunction",
     "refresh": "RefreshFunction",
     "token": "SessionFunction",

@@ -13,6 +13,7 @@ SEE_NO_SECRET = {
     "AdminFunction",
     "AdminStatsFunction",
     "AuthorizeFunction",
+    "ConsoleFunction",
     "DiscoveryFunction",
     "ProjectorFunction",
     "RescueFunction",
@@ -211,3 +212,13 @@ def test_a_function_is_told_of_a_queue_or_key_only_if_it_may_use_it():
         ):
             for target in refers_to(variables.get(variable, {})):
                 assert target in allowed, (name, variable)
+
+
+def test_the_console_reaches_its_log_group_and_nothing_else():
+    """Whoever breaks the function that serves the page has a page."""
+    assert {action for statement in profile("ConsoleFunction") for action in statement.actions} == {
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+    }

@@ -38,6 +38,7 @@ from tests.support.functions import CONTEXT, Function, http_event
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 FUNCTIONS = (
     "authorize", "callback", "session", "discovery", "connections", "account", "refresh", "admin_stats", "admin",
+    "console",
 )  # fmt: skip
 MARK = "zQ9xKvW7"  # part of every invented value: found in an error's body, it was echoed
 NOW = int(time.time())
@@ -235,6 +236,9 @@ class World:
 
     def _docs__file(self, _: str) -> dict[str, Any]:
         return {"path": {"file": "docs.js"}}
+
+    def _console__file(self, _: str) -> dict[str, Any]:
+        return {"path": {"file": "main.js"}}
 
     def _v1_api_keys(self, route: str) -> dict[str, Any]:
         if route.startswith("GET"):
