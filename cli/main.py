@@ -8,6 +8,8 @@ import click
 
 from cli.after_restore import after_restore
 from cli.api_keys import api_keys
+from cli.archive.export_command import export_archive, thaw
+from cli.archive.import_command import import_archive
 from cli.clients import clients
 from cli.doctor.command import doctor
 from cli.keys import init, keys
@@ -28,7 +30,20 @@ def cli(context: click.Context, *, stack_name: str, local: bool) -> None:
     context.obj = Stack("grantkeeper-local" if local and stack_name == "grantkeeper" else stack_name, local=local)
 
 
-for command in (init, after_restore, api_keys, clients, doctor, keys, providers, queues, users):
+for command in (
+    init,
+    after_restore,
+    api_keys,
+    clients,
+    doctor,
+    export_archive,
+    import_archive,
+    keys,
+    providers,
+    queues,
+    thaw,
+    users,
+):
     cli.add_command(command)
 
 

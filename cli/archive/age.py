@@ -54,7 +54,9 @@ class Stanza:
 class Recipient(Protocol):
     """Whom an archive is for."""
 
-    alone: bool  # its stanza stands with no other: a passphrase says who wrote the file
+    @property
+    def alone(self) -> bool:
+        """True when its stanza stands with no other: a passphrase says who wrote the file."""
 
     def wrap(self, file_key: bytes) -> Stanza:
         """Wrap the key of one file."""

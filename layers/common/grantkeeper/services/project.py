@@ -53,6 +53,8 @@ ENTERED: Mapping[str, str] = {
     "connection.activated": "active",
     "connection.needs_reauth": "needs_reauth",
     "connection.revoked": "revoked",
+    "connection.frozen": "needs_reauth",  # by `grantkeeper export --freeze`: nobody is asked to connect again
+    "connection.thawed": "active",
 }
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from grantkeeper.model import Connection
 
 ROUNDS = 6
+FROZEN = "frozen_by"  # marks a grant that went into an archive and lives on in another stack (`grantkeeper export`)
 FOLLOW_UP = 300  # seconds after which the sweeper sees to a revocation whose message was lost
 
 
@@ -45,11 +46,11 @@ class Revocation:
             connection = read_connection(items["META"])
             if connection.status == "revoked":
                 return connection
-            grants = [sk for sk in items if sk.startswith("GRANT#")]
+            grants = [item for sk, item in items.items() if sk.startswith("GRANT#")]
             picture = keys.connection_avatar(connection_id)
             writes = [
                 self._meta(connection, items["META"], now=now),
-                *(self._tombstone(connection, sk, now=now) for sk in grants),
+                *(self._tombstone(connection, item, now=now) for item in grants),
                 *self._entries(connection),
                 *([self.table.to_delete(picture)] if picture[1] in items else []),
             ]
@@ -93,9 +94,18 @@ class Revocation:
             },
         )
 
-    def _tombstone(self, connection: Connection, sk: str, *, now: int) -> Item:
+    def _tombstone(self, connection: Connection, item: Item, *, now: int) -> Item:
+        key = (item["pk"]["S"], item["sk"]["S"])
+        if FROZEN in item:  # whoever has it now would be cut off: there is nothing to revoke here, so nothing is kept
+            return self.table.to_update(
+                key,
+                "SET #status = :revoked, #reason = :reason"
+                " REMOVE #sealed, #due_at, #due_shard, #previous_refresh_token_hash",
+                condition="attribute_exists(#frozen_by)",
+                values={":revoked": "revoked", ":reason": "revoked_by_user"},
+            )
         return self.table.to_update(
-            (keys.connection(connection.id)[0], sk),
+            key,
             "SET #status = :revoked, #reason = :reason, #due_at = :due_at, #due_shard = :shard",
             condition="attribute_exists(#pk)",
             values={

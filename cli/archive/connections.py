@@ -1,0 +1,187 @@
+"""
+A connection that comes from elsewhere: sealed anew, and active only where that can kill no grant.
+
+A refresh token that is replaced when it is used may be in use where it comes from: of two stacks that spend it, one is
+taken for a thief, and the provider ends the grant for both. So it is active here only if the other stack has frozen it,
+or is gone. Otherwise the connection is parked: everything stands, and its user connects once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cli import operator
+from cli.archive.due import due_again
+from cli.archive.frozen import REASON
+from cli.archive.lines import Line, record_of
+from cli.archive.outcomes import Done, imported_by, is_imported_by, refused
+from cli.archive.tables import Tables
+from grantkeeper import ids
+from grantkeeper.errors import UnknownProvider
+from grantkeeper.model import AuditEvent, Avatar, Binding, Connection, Consent, Grant, Profile
+from grantkeeper.services.lease_policy import is_strict
+from grantkeeper.stores import keys
+from grantkeeper.stores.audit_item import audit_writes
+from grantkeeper.stores.avatars import avatar_item
+from grantkeeper.stores.confirmation import uniqueness
+from grantkeeper.stores.connection_item import connection_item
+from grantkeeper.stores.consents import consent_put
+from grantkeeper.stores.grant_item import grant_item
+from grantkeeper.stores.items import Item, to_item
+from grantkeeper.stores.one_time import NEW
+from grantkeeper.stores.retrying import TransactionFailed
+from grantkeeper.stores.shared_accounts import confirmed
+from grantkeeper.stores.table import key_item, new_write_id
+from grantkeeper.wiring import Wiring
+
+MOST_TOGETHER = 60  # consents in one transaction, which holds a hundred writes
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A connection on its way in: records, and its token sets in clear by name."""
+
+    connection: Connection
+    grants: Sequence[Grant]
+    tokens: dict[str, bytes]
+    consents: Sequence[Consent]
+    avatar: Avatar | None
+    frozen: bool
+    origin: str  # the archive's id, or that of an import from elsewhere
+
+    def __repr__(self) -> str:
+        """Show no token."""
+        return f"Arrival({self.connection.id})"
+
+    @classmethod
+    def read(cls, line: Line, archive_id: str) -> Arrival:
+        """
+        Read a line.
+
+        Raises:
+            ArchiveUnreadable: It is no connection.
+        """
+        profile = record_of(Profile, line["profile"]) if "profile" in line else None
+        plain = {name: value for name, value in line.items() if name != "profile"}
+        connection = record_of(Connection, plain, profile=profile)
+        told: Sequence[dict[str, Any]] = line.get("grants", ())
+        known = {"connection_id": connection.id, "sealed": b"", "write_id": ""}
+        whose = {"sub": connection.sub, "connection_id": connection.id}
+        return cls(
+            connection=connection,
+            grants=[record_of(Grant, each, **known) for each in told],
+            tokens={each["name"]: each["tokens"].encode() for each in told if "tokens" in each},
+            consents=[record_of(Consent, each, **whose) for each in line.get("consents", ())],
+            avatar=record_of(Avatar, line["avatar"]) if "avatar" in line else None,
+            frozen=line.get("frozen") is True,
+            origin=archive_id,
+        )
+
+
+def put_connection(
+    arrival: Arrival, *, wiring: Wiring, tables: Tables, source_is_gone: bool, dry_run: bool = False
+) -> Done:
+    """
+    Write a connection with its grants, consents and entries in one transaction; once, however often it is tried.
+
+    Returns:
+        `imported`, `parked`, `there`, or `refused` with the reason.
+
+    Raises:
+        StoreUnavailable: DynamoDB or KMS does not answer; nothing was written.
+    """
+    user = wiring.users.get(arrival.connection.sub)
+    if user is None and not dry_run:
+        return refused("its user is not here")
+    parked = _parks(arrival, wiring=wiring, source_is_gone=source_is_gone)
+    connection, grants = _as_it_will_be(arrival, parked=parked, wiring=wiring)
+    done = Done("parked", "its user connects again") if parked else Done("imported")
+    if dry_run:
+        return _foreseen(connection, done, wiring=wiring, tables=tables)
+    meta = connection_item(connection, write_id=new_write_id()) | imported_by(arrival.origin)
+    writes = [
+        uniqueness(tables.grants, connection),
+        tables.grants.to_put(meta, condition=NEW),
+        *(_grant_write(tables, arrival, grant, wiring=wiring) for grant in grants),
+        *(_consent_write(tables, consent) for consent in arrival.consents[:MOST_TOGETHER]),
+    ]
+    if connection.kind != "api_key":
+        writes.append(confirmed(tables.grants, connection))
+    if arrival.avatar is not None:
+        picture = avatar_item(keys.connection_avatar(connection.id), arrival.avatar)
+        writes.append(tables.grants.to_put(picture))
+    for consent in arrival.consents[MOST_TOGETHER:]:
+        tables.grants.put(_consent_write(tables, consent)["Put"]["Item"])
+    try:
+        tables.grants.transact([*writes, *audit_writes(tables.audit, _entry(connection, arrival.origin))])
+    except TransactionFailed as failure:
+        if failure.failed(1):
+            return done if is_imported_by(failure.item(1), arrival.origin) else Done("there")
+        return refused("the user has a connection for this account here")
+    return done
+
+
+def _foreseen(connection: Connection, done: Done, *, wiring: Wiring, tables: Tables) -> Done:
+    if tables.grants.get(keys.connection(connection.id)) is not None:
+        return Done("there")
+    other = wiring.connections.find_account(connection.sub, connection.service, connection.account_id)
+    return done if other in (None, connection.id) else refused("the user has a connection for this account here")
+
+
+def _parks(arrival: Arrival, *, wiring: Wiring, source_is_gone: bool) -> bool:
+    if arrival.frozen or source_is_gone or arrival.connection.status != "active":
+        return False
+    return any(_dies_when_spent_twice(grant, wiring) for grant in arrival.grants)
+
+
+def _dies_when_spent_twice(grant: Grant, wiring: Wiring) -> bool:
+    if grant.kind != "oauth2" or not grant.refreshable or grant.status != "active":
+        return False
+    try:
+        return is_strict(wiring.catalog.get(grant.provider).refresh)
+    except UnknownProvider:
+        return True
+
+
+def _as_it_will_be(arrival: Arrival, *, parked: bool, wiring: Wiring) -> tuple[Connection, Sequence[Grant]]:
+    """Statuses and due times; a `grant_id` of this stack's own, so that no row of the other opens here."""
+    now = operator.now()
+    connection = replace(arrival.connection, updated_at=now)
+    grants = [replace(g, grant_id=ids.new_id("grant"), n=1, write_id=new_write_id()) for g in arrival.grants]
+    if parked:
+        connection = replace(connection, status="needs_reauth", reason=REASON)
+        return connection, [replace(grant, status="needs_reauth", reason=REASON, due_at=None) for grant in grants]
+    catalog = wiring.catalog
+    return connection, [
+        replace(g, due_at=due_again(g, catalog=catalog, now=now) if g.status == "active" else None) for g in grants
+    ]
+
+
+def _grant_write(tables: Tables, arrival: Arrival, grant: Grant, *, wiring: Wiring) -> Item:
+    tokens = arrival.tokens.get(grant.name)
+    sealed = b"" if tokens is None else wiring.sealer.seal(tokens, binding=Binding.of(grant))
+    item = grant_item(replace(grant, sealed=sealed), due_shards=tables.due_shards)
+    return tables.grants.to_put(item, condition=NEW)
+
+
+def _consent_write(tables: Tables, consent: Consent) -> Item:
+    if consent.withdrawn_at is None:
+        return consent_put(tables.grants, consent)
+    key = keys.withdrawn_consent(consent.sub, consent.client_id, consent.connection_id, consent.withdrawn_at)
+    return tables.grants.to_put(key_item(key) | to_item(consent, without=("sub",)))
+
+
+def _entry(connection: Connection, origin: str) -> AuditEvent:
+    active = connection.status == "active"
+    return operator.event(
+        "connection.activated" if active else "connection.needs_reauth",
+        sub=connection.sub,
+        connection_id=connection.id,
+        client_id=connection.client_id,
+        provider=connection.provider,
+        service=connection.service,
+        reason=None if active else connection.reason,
+        details={"from": "none", "archive": origin},
+    )

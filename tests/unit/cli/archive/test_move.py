@@ -1,0 +1,396 @@
+"""A stack into an archive, and out of it into another stack: nothing lost, no grant killed, no token in clear."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+
+import pytest
+
+from grantkeeper.errors import GrantUnreadable, ReauthorizationRequired
+from grantkeeper.model import Binding
+from grantkeeper.services.dead_answer import usable
+from tests.doubles.dynamodb_values import client_error
+from tests.unit.cli.archive.conftest import new_stack
+
+HOUR = 3600
+
+
+def tokens(wiring, connection_id):
+    grant = wiring.grants.get(connection_id)
+    return wiring.vault.open(grant.sealed, binding=Binding.of(grant))
+
+
+def statuses(wiring, stacks):
+    return [wiring.connections.get(each).status for each in stacks.connections]
+
+
+def test_everything_arrives(lasting):
+    """Users, identities, pictures, clients, keys, records, connections, consents and their history, and the tokens."""
+    before = {each: tokens(lasting.source, each) for each in lasting.connections}
+
+    exported = lasting.export()
+    done = lasting.import_()
+
+    assert (exported["user"], exported["connection"], exported["client"], exported["api_key"]) == (3, 3, 2, 1)
+    assert exported["left_out"] == []
+    assert {name: count for name, count in done.items() if "." in name} == {
+        "api_key.imported": 1,
+        "client.imported": 2,
+        "connection.imported": 3,
+        "provider.imported": 2,
+        "user.imported": 3,
+    }
+    source, target = lasting.source, lasting.target
+    for sub in ("usr_alice", "usr_bob", "usr_carol"):
+        assert target.users.get(sub) == source.users.get(sub)
+        assert target.users.identities(sub) == source.users.identities(sub)
+        assert target.consents.list(sub) == source.consents.list(sub)
+    assert target.avatars.of_user("usr_bob") == source.avatars.of_user("usr_bob")
+    assert target.users.find("https://idp.example", "usr_bob").sub == "usr_bob"
+    assert target.clients.list() == source.clients.list()
+    assert target.api_keys.list() == source.api_keys.list()
+    assert {each: tokens(target, each) for each in lasting.connections} == before
+    assert statuses(target, lasting) == ["active"] * 3
+    for connection_id in lasting.connections:
+        assert target.grants.get(connection_id).generation == source.grants.get(connection_id).generation
+        assert target.grants.get(connection_id).due_at is not None
+
+
+def test_each_record_has_its_entry_in_the_trail(lasting):
+    """The operator's, with the archive's id."""
+    archive = lasting.export()["archive"]
+    lasting.import_()
+
+    events, _ = lasting.target.audit.for_user("usr_alice", limit=50)
+
+    assert sorted(event.action for event in events) == ["connection.activated"] * 2 + ["user.provisioned"]
+    assert {event.details["archive"] for event in events} == {archive}
+    assert all(event.actor.startswith("operator:") for event in events)
+    assert {event.details.get("from") for event in events} == {"none", None}
+
+
+def test_sealed_sets_are_made_for_their_new_rows(lasting):
+    """Neither opens in the other's place: another VaultKey, and another grant id in what they are bound to."""
+    lasting.export()
+    lasting.import_()
+    here, there = (wiring.grants.get(lasting.connections[0]) for wiring in (lasting.source, lasting.target))
+
+    assert here.grant_id != there.grant_id
+    with pytest.raises(GrantUnreadable):
+        lasting.target.vault.open(here.sealed, binding=Binding.of(here))
+    with pytest.raises(GrantUnreadable):
+        lasting.source.vault.open(there.sealed, binding=Binding.of(here))
+
+
+def test_a_second_import_changes_nothing(lasting):
+    """It finds the journal finished; and an archive of the same things finds them there."""
+    lasting.export()
+    first = lasting.import_()
+    rows = lasting.target.aws.dynamodb.dump("grants"), lasting.target.aws.dynamodb.dump("audit")
+
+    again = lasting.import_()
+
+    assert {**again, "resumed_at": 0} == {**first, "resumed_at": 0}
+    assert (lasting.target.aws.dynamodb.dump("grants"), lasting.target.aws.dynamodb.dump("audit")) == rows
+    lasting.file.unlink()
+    lasting.export()
+    other = lasting.import_()
+    assert {name: n for name, n in other.items() if "." in name} == {
+        "api_key.there": 1, "client.there": 2, "connection.there": 3, "provider.there": 2, "user.there": 3,
+    }  # fmt: skip
+    assert lasting.target.aws.dynamodb.dump("audit") == rows[1]
+
+
+# --- who may spend the refresh token ---
+
+
+def test_a_copy_of_a_rotating_grant_is_parked_and_the_source_goes_on(stacks):
+    """Two stacks that spend one refresh token kill the grant: so the copy spends nothing, and its user is asked."""
+    stacks.export()
+    done = stacks.import_()
+
+    assert done["connection.parked"] == 3
+    assert statuses(stacks.target, stacks) == ["needs_reauth"] * 3
+    assert statuses(stacks.source, stacks) == ["active"] * 3
+    grant = stacks.target.grants.get(stacks.connections[0])
+    assert (grant.reason, grant.due_at) == ("spent_elsewhere", None)
+    with pytest.raises(ReauthorizationRequired):
+        usable(grant)
+    stacks.world.now += HOUR
+    assert stacks.refresh(stacks.source, stacks.connections[0]).generation == 2
+
+
+def test_what_is_frozen_moves(stacks):
+    """Refreshed in the new stack, and by nobody in the old one: not by the sweeper, not by a read."""
+    exported = stacks.export("--freeze", "--with-provider-secrets")
+    done = stacks.import_()
+
+    assert (exported["frozen"], done["connection.imported"]) == (3, 3)
+    assert statuses(stacks.source, stacks) == ["needs_reauth"] * 3
+    assert statuses(stacks.target, stacks) == ["active"] * 3
+    assert all(stacks.source.grants.get(each).due_at is None for each in stacks.connections)
+    stacks.world.now += HOUR
+    for connection_id in stacks.connections:
+        with pytest.raises(ReauthorizationRequired):
+            usable(stacks.source.grants.get(connection_id))
+        assert stacks.refresh(stacks.target, connection_id).generation == 2
+    assert len(stacks.world.provider.live_refresh_tokens) == 3
+
+
+def test_a_disconnect_of_what_moved_away_revokes_nothing_upstream(stacks):
+    """The other stack speaks for the grant now; here it is erased at once."""
+    stacks.export("--freeze", "--with-provider-secrets")
+    stacks.import_()
+    gone = stacks.connections[0]
+
+    answer = stacks.world.disconnect(gone)
+    stacks.world.work()
+
+    assert answer.upstream == "done"
+    assert stacks.source.grants.get(gone).sealed == b""
+    assert stacks.world.provider.revoked_tokens == []
+    stacks.world.now += HOUR
+    assert stacks.refresh(stacks.target, gone).generation == 2
+
+
+def test_thawing_undoes_it(stacks):
+    """An archive that was lost, or not wanted any more: the source has all it had."""
+    archive = stacks.export("--freeze")["archive"]
+    stacks.run("source", "thaw", "arc_another", "--yes")
+    assert statuses(stacks.source, stacks) == ["needs_reauth"] * 3
+
+    told = json.loads(stacks.run("source", "thaw", archive, "--yes", "--json").stdout)
+
+    assert told == {"archive": archive, "thawed": 3}
+    assert statuses(stacks.source, stacks) == ["active"] * 3
+    assert stacks.source.grants.get(stacks.connections[0]).due_at is not None
+    stacks.world.now += HOUR
+    assert stacks.refresh(stacks.source, stacks.connections[0]).generation == 2
+    assert json.loads(stacks.run("source", "thaw", archive, "--yes", "--json").stdout)["thawed"] == 0
+
+
+def test_an_export_after_one_that_froze_takes_what_is_frozen(stacks):
+    """Also without asking for it: nobody spends it here, so it may be active where it goes."""
+    stacks.export("--freeze")
+    stacks.file.unlink()
+
+    again = stacks.export()
+
+    assert again["frozen"] == 0
+    assert [line["frozen"] for line in stacks.records() if line["type"] == "connection"] == [True] * 3
+    assert stacks.import_()["connection.imported"] == 3
+
+
+def test_when_the_source_is_gone_everything_is_active(stacks):
+    """The last that is left of a stack: nobody else will spend it."""
+    stacks.export()
+
+    assert stacks.import_("--source-is-gone")["connection.imported"] == 3
+    assert statuses(stacks.target, stacks) == ["active"] * 3
+
+
+def test_a_connection_that_is_being_refreshed_is_left_out_and_told(stacks):
+    """Its next token set is on its way: what would be exported is spent already."""
+    busy = stacks.connections[0]
+    grant = stacks.source.grants.get(busy)
+    from grantkeeper.services.lease_policy import new_lease
+
+    lease = new_lease(grant, token="t", owner="worker", write_id="w1", now=stacks.world.now)
+    assert stacks.source.grants.take_lease(lease) is None
+
+    exported = stacks.export("--freeze")
+
+    assert exported["left_out"] == [{"connection": busy, "reason": "a refresh is under way"}]
+    assert exported["frozen"] == 2
+    assert stacks.source.grants.get(busy).status == "active"
+    assert stacks.import_()["connection.imported"] == 2
+
+
+def test_what_needs_its_user_stays_so(stacks):
+    """With its reason, in both stacks, and is not frozen."""
+    dead = stacks.connections[0]
+    grant = stacks.source.grants.get(dead)
+    event = stacks.world.event("connection.needs_reauth")
+    stacks.source.grants.mark_needs_reauth(grant, "expired_unused", now=stacks.world.now, audit=event)
+
+    assert stacks.export("--freeze")["frozen"] == 2
+    assert stacks.import_()["connection.imported"] == 3
+
+    assert stacks.target.connections.get(dead).reason == "expired_unused"
+    assert stacks.target.grants.get(dead).status == "needs_reauth"
+
+
+def test_a_disconnected_connection_is_in_no_archive(stacks):
+    """Revoked is final: there is nothing to move."""
+    stacks.world.disconnect(stacks.connections[0])
+
+    assert stacks.export()["connection"] == 2
+
+
+# --- what stands in the way ---
+
+
+def test_people_of_the_target_are_not_taken_over(lasting):
+    """An identity that is somebody else's there: that user and his connections are refused, all others come."""
+    from grantkeeper.model import Identity, User
+
+    now = lasting.world.now
+    lasting.target.users.provision(
+        User("usr_else", now, now), Identity("https://idp.example", "usr_alice", "usr_else", "example", now),
+        audit=lasting.world.event("user.provisioned"),
+    )  # fmt: skip
+    lasting.export()
+
+    done = lasting.import_()
+
+    assert (done["user.refused"], done["user.imported"]) == (1, 2)
+    assert (done["connection.refused"], done["connection.imported"]) == (2, 1)
+    assert {note["note"] for note in done["notes"] if note["what"] == "connection"} == {"its user is not here"}
+    assert lasting.target.users.find("https://idp.example", "usr_alice").sub == "usr_else"
+
+
+def test_one_row_that_does_not_open_keeps_nobody_from_leaving(lasting):
+    """It is told by its id, the rest goes into the archive, and it is not frozen either."""
+    from dataclasses import replace
+
+    broken, good = lasting.connections[:2]
+    grant = lasting.source.grants.get(broken)
+    stolen = replace(grant, sealed=lasting.source.grants.get(good).sealed)
+    assert lasting.source.grants.reseal(grant, sealed=stolen.sealed)
+
+    exported = lasting.export("--freeze")
+
+    assert [each["connection"] for each in exported["left_out"]] == [broken]
+    assert exported["connection"] == exported["frozen"] == 2
+    assert lasting.source.connections.get(broken).status == "active"
+
+
+def test_a_dry_run_writes_nothing(lasting):
+    """And foresees what an import does."""
+    lasting.export()
+    before = lasting.target.aws.dynamodb.dump("grants")
+
+    foreseen = lasting.import_("--dry-run")
+
+    assert lasting.target.aws.dynamodb.dump("grants") == before == []
+    assert lasting.target.aws.dynamodb.dump("audit") == []
+    done = lasting.import_()
+    assert {**foreseen, "dry_run": False} == done
+
+
+def test_a_damaged_archive_changes_nothing(lasting):
+    """It is read to its end before its first record is believed."""
+    lasting.export()
+    whole = lasting.file.read_bytes()
+
+    for damaged in (whole[:-1], whole[:-17] + bytes((whole[-17] ^ 1,)) + whole[-16:]):
+        lasting.file.write_bytes(damaged)
+        key = lasting.folder / "key.txt"
+        key.write_text("AGE-SECRET-KEY-1HHGUS9EZK3TWJV2SX8DQLRNLZVQXMJYHFRXLQXND2DS2VWGA8MRSJD2F2P")
+        with pytest.raises(AssertionError):
+            lasting.import_()
+        assert lasting.target.aws.dynamodb.dump("grants") == []
+
+
+def test_an_archive_is_not_written_over(lasting):
+    """A file that is there may be the only copy."""
+    lasting.export()
+    before = lasting.file.read_bytes()
+
+    lasting.run("source", "export", str(lasting.file), "--recipient", "age1x", ok=False)
+
+    assert lasting.file.read_bytes() == before
+    assert lasting.file.stat().st_mode & 0o777 == 0o600
+
+
+# --- provider credentials ---
+
+
+def test_provider_secrets_stay_at_home_unless_asked_for(lasting):
+    """Without them the registration is told by its client_id, to be configured."""
+    lasting.export()
+    done = lasting.import_()
+
+    registered = lasting.world.provider.client_id
+    assert f"configure its credentials: {registered}" in [note["note"] for note in done["notes"]]
+    assert lasting.target.provider_items.registrations() == {}
+    assert lasting.target.aws.ssm.parameters == {}
+    assert "example" in lasting.target.provider_items.overrides()
+
+
+def test_provider_secrets_go_along_when_asked_for(lasting):
+    """Sealed in the archive, and kept under a name of the target's own."""
+    lasting.export("--with-provider-secrets")
+    lasting.import_()
+
+    credentials = lasting.target.credentials.active("example")
+    assert credentials.client_secret == lasting.world.provider.client_secret
+    assert all(name.startswith("/target/") for name in lasting.target.aws.ssm.parameters)
+
+
+# --- secrets ---
+
+
+def test_l01_tokens_are_in_clear_nowhere(stacks, monkeypatch, tmp_path, caplog):
+    """Not in the archive, its parts, the tables, the trail, the output, a log or a file: raw, base64 or hex."""
+    world = stacks.world
+    secrets = [
+        token
+        for each in stacks.connections
+        for token in (json.loads(tokens(stacks.source, each))["answer"]["access_token"],
+                      json.loads(tokens(stacks.source, each))["answer"]["refresh_token"])
+    ]  # fmt: skip
+    secrets.append(world.provider.client_secret)
+
+    exported = stacks.export("--freeze", "--with-provider-secrets")
+    done = stacks.import_()
+
+    sinks = [str(exported), str(done), caplog.text, repr(stacks.target.aws.dynamodb.dump("grants"))]
+    sinks += [repr(stacks.target.aws.dynamodb.dump("audit")), repr(stacks.source.aws.dynamodb.dump("audit"))]
+    sinks += [path.read_bytes().decode("latin-1") for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(secrets) == 7
+    for secret in secrets:
+        for form in (secret, b64encode(secret.encode()).decode().rstrip("="), secret.encode().hex()):
+            assert not any(form in sink for sink in sinks)
+
+
+def test_an_import_that_meets_trouble_goes_on_where_it_was(lasting):
+    """The store refuses after some records: exit with a word, and nothing is done twice afterwards."""
+    from cli.archive import journal
+
+    lasting.export()
+    faults = lasting.target.aws.dynamodb.faults
+    written = []
+    fifth = lambda _: len(written) == 5 or written.append(1)  # noqa: E731
+    faults.fail("transact_write_items", client_error("TransactWriteItems", "AccessDeniedException", ""), when=fifth)
+
+    with pytest.raises(AssertionError):
+        lasting.import_()
+    done = lasting.import_()
+
+    assert journal.EVERY > 5
+    assert done["resumed_at"] > 0
+    assert done["connection.imported"] == 3
+    entries = lasting.target.aws.dynamodb.dump("audit")
+    assert len([e for e in entries if e["action"]["S"] == "user.provisioned"]) == 3
+
+
+def test_the_source_is_left_as_it_is_by_a_plain_export(lasting):
+    """Not a row is written."""
+    before = lasting.source.aws.dynamodb.dump("grants"), lasting.source.aws.dynamodb.dump("audit")
+
+    lasting.export()
+
+    assert (lasting.source.aws.dynamodb.dump("grants"), lasting.source.aws.dynamodb.dump("audit")) == before
+
+
+def test_an_empty_stack_makes_an_archive_too(lasting, monkeypatch):
+    """With nothing in it but what it is."""
+    from cli.stack import Stack
+
+    monkeypatch.setattr(Stack, "wiring", property(lambda stack: new_stack(None)))
+    exported = lasting.export()
+
+    assert "user" not in exported
+    assert [line["type"] for line in lasting.records()] == ["archive", "end"]
