@@ -90,6 +90,57 @@ def translated() -> dict[str, Any]:
     return stack
 
 
+class _Deployment:
+    """Conditions, decided by parameters."""
+
+    def __init__(self, chosen: Mapping[str, str]) -> None:
+        self._conditions = translated()["Conditions"]
+        parameters = translated()["Parameters"]
+        assert set(chosen) <= set(parameters), "no such parameter"
+        self._values = {name: str(body.get("Default", "")) for name, body in parameters.items()} | dict(chosen)
+
+    def holds(self, condition: Any) -> bool:
+        """Whether a condition, by name or written out, is met."""
+        if isinstance(condition, str):
+            return self.holds(self._conditions[condition])
+        [(function, operands)] = condition.items()
+        if function == "Fn::Equals":
+            one, other = (self._values[each["Ref"]] if isinstance(each, dict) else str(each) for each in operands)
+            return one == other
+        if function == "Condition":
+            return self.holds(operands)
+        met = [self.holds(each) for each in operands]
+        return {"Fn::Not": not met[0], "Fn::And": all(met), "Fn::Or": any(met)}[function]
+
+    def decided(self, node: Any) -> Any:
+        """A value without `Fn::If` and what it leaves out."""
+        if isinstance(node, list):
+            return [value for each in node if (value := self.decided(each)) != _NO_VALUE]
+        if not isinstance(node, dict):
+            return node
+        if "Fn::If" in node:
+            condition, yes, no = node["Fn::If"]
+            return self.decided(yes if self.holds(condition) else no)
+        return {key: value for key, each in node.items() if (value := self.decided(each)) != _NO_VALUE}
+
+
+_NO_VALUE = {"Ref": "AWS::NoValue"}
+
+
+@cache
+def deployed(**chosen: str) -> dict[str, Resource]:
+    """
+    Logical id → resource of a deployment, its conditions decided.
+
+    Args:
+        chosen: Parameters; the others have their defaults.
+    """
+    deployment = _Deployment(chosen)
+    resources = translated()["Resources"].items()
+    there = {name: body for name, body in resources if "Condition" not in body or deployment.holds(body["Condition"])}
+    return {name: deployment.decided(body) for name, body in there.items()}
+
+
 def of_type(kind: str) -> dict[str, Resource]:
     """Logical id → resource, of one CloudFormation type."""
     return {name: body for name, body in translated()["Resources"].items() if body["Type"] == kind}

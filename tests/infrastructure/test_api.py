@@ -11,7 +11,7 @@ import pytest
 
 from grantkeeper.edge.http import App
 from tests.doubles.aws import ENVIRONMENT
-from tests.infrastructure.template import ROOT, functions, of_type, source, translated
+from tests.infrastructure.template import ROOT, deployed, functions, of_type, source, translated
 
 # Every route of the contract and the function that answers it.
 ROUTES = {
@@ -134,7 +134,7 @@ def app_of(function: str) -> Path:
 
 def routes() -> dict[str, str]:
     """Route key → the function behind it, through its integration."""
-    integrations = of_type("AWS::ApiGatewayV2::Integration")
+    integrations = deployed()
     found = {}
     for body in of_type("AWS::ApiGatewayV2::Route").values():
         integration = body["Properties"]["Target"]["Fn::Sub"].removeprefix("integrations/${").removesuffix("}")
@@ -175,7 +175,9 @@ def test_cors_is_answered_by_functions_and_never_for_the_token_call():
 
 def test_every_integration_speaks_payload_two_and_outwaits_its_function():
     """A function that runs into its own timeout is reported as such, not cut off by the gateway."""
-    for body in of_type("AWS::ApiGatewayV2::Integration").values():
+    for body in deployed().values():
+        if body["Type"] != "AWS::ApiGatewayV2::Integration":
+            continue
         properties = body["Properties"]
         function = functions()[properties["IntegrationUri"]["Fn::GetAtt"][0]]
 
@@ -192,7 +194,9 @@ def test_one_integration_and_one_permission_for_each_function():
 def test_i13_only_this_api_may_invoke_the_functions():
     """Each permission names the API and the account; no principal but API Gateway appears."""
     invoked = set()
-    for body in of_type("AWS::Lambda::Permission").values():
+    for body in deployed().values():
+        if body["Type"] != "AWS::Lambda::Permission":
+            continue
         properties = body["Properties"]
         invoked.add(properties["FunctionName"]["Ref"])
 

@@ -7,6 +7,10 @@ import sys
 import tomllib
 from pathlib import Path
 
+import click
+import pytest
+from samcli.cli.types import CfnParameterOverridesType
+
 from tests.infrastructure.template import ROOT, source
 
 
@@ -24,8 +28,37 @@ def test_samconfig_sets_parameters_that_exist():
 
     for environment in ("default", "local", "staging", "production"):
         for override in config[environment]["deploy"]["parameters"]["parameter_overrides"]:
+            if override.startswith("file://"):
+                continue
             name, _, value = override.partition("=")
             assert value in map(str, source()["Parameters"][name].get("AllowedValues", [value]))
+
+
+def test_production_names_its_release_in_a_file(tmp_path, monkeypatch):
+    """SAM's own reader finds the name in the file among the list, a commit of digits too; without the file it stops."""
+    overrides = tomllib.loads((ROOT / "samconfig.toml").read_text())["production"]["deploy"]["parameters"][
+        "parameter_overrides"
+    ]
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(click.BadParameter, match="not found"):
+        CfnParameterOverridesType().convert(overrides, None, None)
+
+    (tmp_path / ".aws-sam").mkdir()
+    (tmp_path / ".aws-sam" / "release.yaml").write_text('Release: "1234567"\n')
+    read = CfnParameterOverridesType().convert(overrides, None, None)
+    assert read["Release"] == "1234567"
+    assert read["GradualDeployment"] in source()["Parameters"]["GradualDeployment"]["AllowedValues"]
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_a_deployment_is_shown_before_it_is_done_and_is_tagged(environment):
+    """Somebody reads the change set; the bill knows whose resources they are."""
+    deploy = tomllib.loads((ROOT / "samconfig.toml").read_text())[environment]["deploy"]["parameters"]
+
+    assert deploy["confirm_changeset"] is True
+    assert {"project=grantkeeper", f"stage={environment}"} <= set(deploy["tags"])
+    assert deploy["capabilities"] == ["CAPABILITY_IAM"]
 
 
 def test_only_the_local_environment_builds_where_the_emulator_deploys_from():

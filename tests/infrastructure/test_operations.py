@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from grantkeeper.edge import reports
-from tests.infrastructure.template import ROOT, of_type, source, translated
+from tests.infrastructure.template import ROOT, deployed, of_type, translated
 
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 PARTS = ("**Means.**", "**Look.**", "**Do.**", "**Do not.**", "**Clears**")
@@ -77,13 +77,11 @@ def test_an_alarm_names_its_runbook_and_the_runbook_says_what_to_do(name):
 
 
 def test_ten_alarms_stand_by_default_and_the_others_wait_for_a_parameter():
-    """Ten are free; the wider set is somebody's choice."""
-    resources = translated()["Resources"]
-    wider = {name for name in alarms() if resources[name].get("Condition") == "HasWiderAlarms"}
+    """Ten are free; the wider set, and the one that watches a gradual deployment, are somebody's choice."""
+    wider = set(deployed(WiderAlarms="true")) - set(deployed())
 
-    assert len(set(alarms()) - wider) == DEFAULT_ALARMS
-    assert {resources[name].get("Condition") for name in set(alarms()) - wider} == {None}
-    assert source()["Parameters"]["WiderAlarms"]["Default"] == "false"
+    assert len(set(alarms()) & set(deployed())) == DEFAULT_ALARMS
+    assert wider == set(alarms()) - set(deployed()) - {"DeploymentErrorsAlarm"}
     assert f"${len(wider) / 10:.2f} a month" in OPERATIONS
 
 
