@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from grantkeeper import ports
+    from grantkeeper import admin_ports, ports
     from grantkeeper.providers.catalog import Catalog
     from grantkeeper.services.admin_connections import Seen
     from grantkeeper.services.provider_keys import ProviderKeys
@@ -168,6 +168,13 @@ class Wiring:
         from grantkeeper.stores.audit import DynamoAuditTrail
 
         return DynamoAuditTrail(self.aws.dynamodb, self._audit)
+
+    @cached_property
+    def audit_search(self) -> admin_ports.Trail:
+        """The audit table as an auditor asks it."""
+        from grantkeeper.stores.audit_search import DynamoAuditSearch
+
+        return DynamoAuditSearch(self.aws.dynamodb, self._audit)
 
     @cached_property
     def counters(self) -> ports.Counters:

@@ -1,0 +1,42 @@
+"""
+What the administration needs from the world beside `ports`, as protocols; no hot function loads this module.
+
+As there: every store raises `StoreUnavailable` when DynamoDB does not answer before the deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from grantkeeper.model import AuditEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A stretch of the trail: what matched in it, newest first, and where the next one begins; None at the end."""
+
+    events: Sequence[AuditEvent]
+    position: str | None
+
+
+class Trail(Protocol):
+    """
+    The audit table, a bounded stretch at a time.
+
+    `after` and `before` are sort keys (`time#id`), `before` left out. `where` names attributes and what they must be;
+    a value that ends with a full stop, what they must begin with.
+    """
+
+    def of_user(self, sub: str, *, after: str, before: str, where: Mapping[str, str], limit: int) -> Slice:
+        """Entries under a user."""
+
+    def of_day(self, day: str, *, after: str, before: str, where: Mapping[str, str], limit: int) -> Slice:
+        """Entries of a day (`yyyy-mm-dd`)."""
+
+    def of_actor(self, actor: str, *, after: str, before: str, limit: int) -> Slice:
+        """Entries by a user (`user:…`) or a key (`key:…`, `user_key:…`); others have no index. At most 100."""
+
+    def of_connection(self, connection_id: str, *, before: str | None, limit: int) -> Slice:
+        """Entries under a connection, its refreshes among them; `before` is what the stretch before returned."""
