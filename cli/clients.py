@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import click
 
 from cli import operator
 from cli.output import show, show_list
 from cli.stack import Stack
-from grantkeeper import ids
-from grantkeeper.model import ALL_SCOPES, AuthMethod, Client
-
-PUBLIC_SCOPES = ("openid", "profile", "email", "offline_access", "connections:read", "connections:write")
+from grantkeeper.errors import BadRequest
+from grantkeeper.model import ALL_SCOPES
+from grantkeeper.services.client_registration import PUBLIC_SCOPES, ClientMetadata
+from grantkeeper.services.manage_clients import new_client
 
 
 @click.group()
@@ -51,37 +49,23 @@ def register(
     as_json: bool,
 ) -> None:
     """Register a client; a confidential one is shown its secret, once."""
-    for uri in (*redirect_uris, *post_logout_redirect_uris):
-        check_redirect_uri(uri)
-    for resource in resources:
-        check_resource(resource)
-    for origin in origins:
-        check_origin(origin)
-    if not confidential and "connections:token" in scopes:
-        raise click.ClickException("connections:token is never issued to a public client.")
-    catalog = stack.wiring.catalog
-    for service in services:
-        catalog.service(service)
-    for provider in providers:
-        catalog.get(provider)
-
-    secret = ids.new_secret() if confidential else None
-    method: AuthMethod = "client_secret_basic" if confidential else "none"
-    client = Client(
-        client_id=ids.new_id("cli"),
-        client_name=name,
-        redirect_uris=redirect_uris,
-        created_at=operator.now(),
-        token_endpoint_auth_method=method,
-        secret_hashes=() if secret is None else (ids.digest(secret),),
-        origins=origins,
-        post_logout_redirect_uris=post_logout_redirect_uris,
-        resources=resources,
-        services=services or ("*",),
-        providers=providers or ("*",),
-        scopes=scopes or PUBLIC_SCOPES,
-        sign_up="invited" if sign_up == "invited" else "open",
-    )
+    said = {
+        "client_name": name,
+        "redirect_uris": list(redirect_uris),
+        "token_endpoint_auth_method": "client_secret_basic" if confidential else "none",
+        "origins": list(origins),
+        "post_logout_redirect_uris": list(post_logout_redirect_uris),
+        "resources": list(resources),
+        "services": list(services),
+        "providers": list(providers),
+        "scopes": list(scopes or PUBLIC_SCOPES),
+        "sign_up": sign_up,
+    }
+    try:
+        wanted = ClientMetadata.parse(said, catalog=stack.wiring.catalog)
+    except BadRequest as refused:
+        raise click.ClickException(refused.detail) from None
+    client, secret = new_client(wanted, now=operator.now())
     stack.wiring.clients.put(client, audit=operator.event("client.registered", client_id=client.client_id))
     shown = {"client_id": client.client_id, "redirect_uris": list(redirect_uris), "scopes": list(client.scopes)}
     if secret is not None:
@@ -106,54 +90,3 @@ def list_clients(stack: Stack, *, as_json: bool) -> None:
         for client in stack.wiring.clients.list()
     ]
     show_list(rows, as_json=as_json, empty="No clients yet.")
-
-
-def check_redirect_uri(uri: str) -> None:
-    """
-    Accept https, http on loopback addresses, and private-use schemes in reverse-DNS form (RFC 8252 section 7).
-
-    Raises:
-        click.ClickException: Anything else; the message names what is wrong.
-    """
-    try:
-        parts = urlsplit(uri)
-    except ValueError:
-        raise click.ClickException(f"{uri} is not a URI.") from None
-    if parts.fragment or "#" in uri:
-        raise click.ClickException(f"{uri} has a fragment (RFC 6749 section 3.1.2 forbids it).")
-    if parts.scheme == "https" and parts.hostname and "@" not in parts.netloc:
-        return
-    if parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost"):
-        return
-    if "." in parts.scheme:
-        return
-    raise click.ClickException(f"{uri} must be https, http on a loopback address, or a reverse-DNS scheme.")
-
-
-def check_origin(origin: str) -> None:
-    """
-    An origin is scheme, host and port, and nothing after.
-
-    Raises:
-        click.ClickException: It is not.
-    """
-    parts = urlsplit(origin)
-    exact = f"{parts.scheme}://{parts.netloc}" == origin and parts.hostname
-    if not exact or (parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost")):
-        raise click.ClickException(f"{origin} is not an https origin such as https://app.example.com.")
-
-
-def check_resource(resource: str) -> None:
-    """
-    A resource is an absolute URI without fragment (RFC 8707 section 2); ours is an API's address.
-
-    Raises:
-        click.ClickException: It is not.
-    """
-    try:
-        parts = urlsplit(resource)
-    except ValueError:
-        parts = urlsplit("")
-    local = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
-    if "#" in resource or "@" in parts.netloc or not parts.hostname or not (parts.scheme == "https" or local):
-        raise click.ClickException(f"{resource} is not the https address of an API, such as https://api.example.com.")

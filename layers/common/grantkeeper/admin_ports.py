@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from grantkeeper.model import AuditEvent
+from grantkeeper.model import AuditEvent, Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +40,27 @@ class Trail(Protocol):
 
     def of_connection(self, connection_id: str, *, before: str | None, limit: int) -> Slice:
         """Entries under a connection, its refreshes among them; `before` is what the stretch before returned."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionedClient:
+    """A client and the version it was read at."""
+
+    client: Client
+    version: str
+
+
+class ClientVersions(Protocol):
+    """Clients as they are edited."""
+
+    def versioned(self, client_id: str) -> VersionedClient | None:
+        """Consistent."""
+
+    def create(self, client: Client, *, audit: AuditEvent) -> None:
+        """Store a new client."""
+
+    def replace(self, client: Client, *, version: str, audit: AuditEvent) -> bool:
+        """Put a client in place of the version that was read; False when it was changed since."""
+
+    def page(self, *, limit: int, after: str | None) -> tuple[Sequence[Client], str | None]:
+        """Clients by id, with the id to go on from."""

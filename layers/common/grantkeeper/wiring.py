@@ -108,6 +108,13 @@ class Wiring:
         return DynamoClients(self.aws.dynamodb, self._grants, self._audit)
 
     @cached_property
+    def client_versions(self) -> admin_ports.ClientVersions:
+        """Clients as they are edited."""
+        from grantkeeper.stores.client_versions import DynamoClientVersions
+
+        return DynamoClientVersions(self.aws.dynamodb, self._grants, self._audit)
+
+    @cached_property
     def api_keys(self) -> ports.ApiKeys:
         from grantkeeper.stores.api_keys import DynamoApiKeys
 
