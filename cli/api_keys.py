@@ -7,14 +7,10 @@ import click
 from cli import operator
 from cli.output import day, show, show_list
 from cli.stack import Stack
-from grantkeeper.api_key_format import new_api_key
 from grantkeeper.errors import GrantkeeperError
 from grantkeeper.model import ALL_SCOPES, ApiKey
-from grantkeeper.services.rotate_api_key import DAY, DEFAULT_DAYS, MAX_DAYS, OVERLAP_DAYS, rotated
-
-OPERATOR_SCOPES = ("admin:read", "admin:write", "audit:read", "metrics:read")
-CLIENT_SCOPES = ("connections:read", "connections:token", "connections:write", "users:read", "users:write")
-ROTATES_ITSELF = "account:write"  # of a client's key, and only where it is asked for
+from grantkeeper.services.manage_api_keys import CLIENT_SCOPES, OPERATOR_SCOPES, ROTATES_ITSELF, new_key
+from grantkeeper.services.rotate_api_key import DEFAULT_DAYS, MAX_DAYS, OVERLAP_DAYS, rotated
 
 
 @click.group("api-keys")
@@ -45,21 +41,12 @@ def create(
     if client_id is not None and stack.wiring.clients.get(client_id) is None:
         raise click.ClickException(f"There is no client {client_id}.")
 
-    text = new_api_key()
-    now = operator.now()
-    key = ApiKey(
-        key_id=text.key_id,
-        secret_hash=text.secret_hash,
-        scopes=tuple(chosen),
-        created_at=now,
-        expires_at=now + days * DAY,
-        client_id=client_id,
-        name=name,
-    )
+    made = new_key(client_id=client_id, name=name, scopes=tuple(chosen), days=days, now=operator.now())
+    key = made.key
     stack.wiring.api_keys.put(
         key, audit=operator.event("api_key.created", client_id=client_id, details={"key_id": key.key_id})
     )
-    shown = {"api_key": text.text, "key_id": key.key_id, "scopes": list(chosen), "expires": day(key.expires_at)}
+    shown = {"api_key": made.text, "key_id": key.key_id, "scopes": list(chosen), "expires": day(key.expires_at)}
     show(shown, as_json=as_json)
     click.echo("Keep it now: it is not stored and cannot be shown again.", err=True)
 

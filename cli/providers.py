@@ -18,6 +18,8 @@ from cli.stack import Stack
 from grantkeeper.errors import InvalidProviderRecord
 from grantkeeper.providers.catalog import Catalog
 from grantkeeper.providers.record import Provider
+from grantkeeper.services.acting import Acting
+from grantkeeper.services.admin_providers import switch_provider
 
 
 @click.group()
@@ -96,9 +98,13 @@ def configure(
         provider_id,
         record=overrides.get(provider_id) if fields else None,
         registrations=registrations,
-        disabled=disabled,
+        disabled=None,
         audit=operator.event("provider.configured", provider=provider_id, details={"fields": ",".join(sorted(fields))}),
     )
+    if disabled is not None:
+        catalog = stack.wiring.catalog
+        by = Acting(operator.actor(), operator.now())
+        switch_provider(provider_id, disabled=disabled, reason=None, catalog=catalog, provider_items=items, by=by)
     changed(stack, provider)
     shown = {
         "provider": provider_id,

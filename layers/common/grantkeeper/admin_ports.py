@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from grantkeeper.model import AuditEvent, Client
+from grantkeeper.model import ApiKey, AuditEvent, Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +64,35 @@ class ClientVersions(Protocol):
 
     def page(self, *, limit: int, after: str | None) -> tuple[Sequence[Client], str | None]:
         """Clients by id, with the id to go on from."""
+
+
+class ApiKeyPages(Protocol):
+    """All API keys, page by page."""
+
+    def page(
+        self, *, client_id: str | None, where: Mapping[str, str], after: str | None, limit: int
+    ) -> tuple[Sequence[ApiKey], str | None]:
+        """Keys, of one client or all, whose attributes are those; and where to go on, None at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerFacts:
+    """
+    What the item of a breaker says; 0 or empty where it says nothing. Times are epoch seconds.
+
+    `refused_at` and `error`: the provider refuses our registration, and by which registered code.
+    """
+
+    failures: int = 0
+    failed_at: int = 0
+    open_until: int = 0
+    closed_at: int = 0
+    refused_at: int = 0
+    error: str = ""
+
+
+class BreakersSeen(Protocol):
+    """Breakers as an operator sees them."""
+
+    def facts(self, providers: Sequence[str]) -> Mapping[str, BreakerFacts]:
+        """What is known of each of these; of a provider without an item, nothing."""

@@ -121,6 +121,13 @@ class Wiring:
         return DynamoApiKeys(self.aws.dynamodb, self._grants, self._audit)
 
     @cached_property
+    def api_key_pages(self) -> admin_ports.ApiKeyPages:
+        """All API keys, for the administration."""
+        from grantkeeper.stores.api_key_pages import DynamoApiKeyPages
+
+        return DynamoApiKeyPages(self.aws.dynamodb, self._grants)
+
+    @cached_property
     def authorization_requests(self) -> ports.AuthorizationRequests:
         from grantkeeper.stores.authorization_requests import DynamoAuthorizationRequests
 
@@ -200,6 +207,13 @@ class Wiring:
         from grantkeeper.stores.breakers import DynamoBreakers
 
         return DynamoBreakers(self.aws.dynamodb, self._grants)
+
+    @cached_property
+    def breakers_seen(self) -> admin_ports.BreakersSeen:
+        """Breakers with all that stands in their items, for operators."""
+        from grantkeeper.stores.breakers_seen import DynamoBreakersSeen
+
+        return DynamoBreakersSeen(self.aws.dynamodb, self._grants)
 
     @cached_property
     def shard_mark(self) -> ports.DueShards:

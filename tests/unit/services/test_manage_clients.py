@@ -26,7 +26,7 @@ from tests.doubles.aws import ENVIRONMENT, memory_wiring
 from tests.stores.records import NOON
 
 ADMIN = Principal("user", frozenset({"admin:write"}), client_id="console", sub="usr_admin", role="admin")
-BY = Acting(ADMIN, NOON, "req")
+BY = Acting.of(ADMIN, now=NOON, request_id="req")
 CONFIDENTIAL = {"token_endpoint_auth_method": "client_secret_basic"}
 
 
@@ -152,7 +152,7 @@ def test_switching_changes_the_status_and_its_origins(world: Any) -> None:
 def test_t10_nobody_disables_the_client_he_is_signed_in_at(world: Any) -> None:
     """He could not enable it again."""
     mine = create(world).found.client.client_id
-    by = replace(BY, principal=replace(ADMIN, client_id=mine))
+    by = replace(BY, client_id=mine)
     with pytest.raises(Conflict):
         switch_client(mine, active=False, clients=world.client_versions, by=by)
     assert world.clients.get(mine).status == "active"

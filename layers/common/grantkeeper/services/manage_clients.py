@@ -146,7 +146,7 @@ def switch_client(client_id: str, *, active: bool, clients: ClientVersions, by: 
         NotFound: No such client.
         Conflict: It is the one the caller is signed in at: nobody could enable it again from there.
     """
-    if not active and client_id == by.principal.client_id:
+    if not active and client_id == by.client_id:
         raise Conflict("You are signed in at this client. Disable it from the command line.")
     return _change(
         client_id,
