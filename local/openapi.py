@@ -158,7 +158,7 @@ def _responses(path: str, operation: Operation, used: set[str]) -> dict[str, Any
     elif operation.status == 303:
         good = {"description": "The browser goes on", "headers": {"Location": {"schema": {"type": "string"}}}}
     elif operation.media != "application/json":
-        good["content"] = {operation.media: {"schema": {"type": "string"}}}
+        good["content"] = {media: {"schema": {"type": "string"}} for media in (operation.media, *operation.also)}
     statuses = _failures(path, operation)
     answers = {str(operation.status): good}
     if operation.conditional or operation.versioned:

@@ -123,7 +123,9 @@ def _dynamodb(guard: GuardedAws, name: str, kwargs: Mapping[str, Any]) -> Iterat
     if name == "transact_write_items":
         for entry in kwargs["TransactItems"]:
             ((kind, write),) = entry.items()
-            yield _item(guard, WRITES[kind], write["TableName"], [write.get("Key") or write["Item"]])
+            request = _item(guard, WRITES[kind], write["TableName"], [write.get("Key") or write["Item"]])
+            named = {*write.get("Key", write.get("Item")), *write.get("ExpressionAttributeNames", {}).values()}
+            yield replace(request, context={**request.context, "dynamodb:Attributes": frozenset(named)})
     elif name == "batch_get_item":
         for table, wanted in kwargs["RequestItems"].items():
             yield _item(guard, "dynamodb:BatchGetItem", table, wanted["Keys"])

@@ -574,6 +574,42 @@ def administer(stack: Stack) -> None:
         stack.call("AdminFunction", route, path=f"{path}/{what}", json=body, headers=admin)
 
 
+def administer_clients(stack: Stack) -> None:
+    """Clients, their keys and providers are changed, and the trail of it is read."""
+    admin, name = stack.admin(), "AdminFunction"
+    body = {
+        "client_name": "Reports", "redirect_uris": [CALLBACK], "origins": ["https://reports.example.com"],
+        "token_endpoint_auth_method": "client_secret_basic",
+    }  # fmt: skip
+    made = json.loads(stack.call(name, "POST /v1/admin/clients", json=body, headers=admin, status=201)["body"])
+    path = f"/v1/admin/clients/{made['client_id']}"
+    without = {**body, "origins": []}
+    match = admin | {"if-match": "*"}
+    stack.call(name, "PUT /v1/admin/clients/{id}", path=path, json=without, headers=match)
+    for method, what in (("POST", "secrets"), ("DELETE", "secrets"), ("POST", "disable"), ("POST", "enable")):
+        parts = {"json": {}, "status": 201} if (method, what) == ("POST", "secrets") else {}
+        route = f"{method} /v1/admin/clients/{{id}}/{what}"
+        stack.call(name, route, path=f"{path}/{what}", headers=admin, **parts)
+    stack.call(name, "GET /v1/admin/clients", headers=admin)
+    wanted = {"client_id": made["client_id"], "name": "k", "scopes": ["connections:read"]}
+    key = json.loads(stack.call(name, "POST /v1/admin/api-keys", json=wanted, headers=admin, status=201)["body"])
+    stack.call(name, "GET /v1/admin/api-keys", headers=admin)
+    gone = {"path": f"/v1/admin/api-keys/{key['id']}", "status": 204}
+    stack.call(name, "DELETE /v1/admin/api-keys/{id}", headers=admin, **gone)
+    own = new_api_key()
+    users_own = ApiKey(own.key_id, own.secret_hash, (), stack.now, stack.now + 9, made["client_id"], sub="usr_alice")
+    stack.world.wiring.api_keys.put(users_own, audit=stack.world.event("api_key.created"))
+    route = "POST /v1/admin/clients/{id}/revoke-api-keys"
+    stack.call(name, route, path=f"{path}/revoke-api-keys", headers=admin)
+    stack.call(name, "GET /v1/admin/providers", headers=admin)
+    for what in ("disable", "enable"):
+        route = f"POST /v1/admin/providers/{{id}}/{what}"
+        stack.call(name, route, path=f"/v1/admin/providers/example/{what}", json={}, headers=admin)
+    for query in ({}, {"actor": "user:usr_root"}, {"user": "usr_root"}, {"connection": "con_1"}):
+        stack.call(name, "GET /v1/admin/audit", query=query, headers=admin)
+    stack.call(name, "GET /v1/admin/audit/export", query={"day": "2027-01-15"}, headers=admin)
+
+
 JOURNEYS: tuple[Callable[[Stack], None], ...] = (
     look_around,
     sign_in_and_out,
@@ -598,6 +634,7 @@ JOURNEYS: tuple[Callable[[Stack], None], ...] = (
     project_the_streams,
     count,
     administer,
+    administer_clients,
 )
 
 

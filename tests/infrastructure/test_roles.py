@@ -155,12 +155,18 @@ def test_key_material_is_read_by_those_who_open_it():
     assert who_may(WRITE, "GrantsTable", "SIGNER") == {"SweeperFunction"}
 
 
-def test_clients_and_providers_are_registered_by_no_function_of_the_public_api():
-    """A hole in a public function registers no client and no provider; users' own keys are made by one of them."""
-    for partition in ("CLIENT#web", "PROVIDERS", "ORIGIN#https://app.example"):
-        assert who_may(WRITE, "GrantsTable", partition) == set()
+def test_clients_are_registered_by_the_administration_and_providers_by_no_function_at_all():
+    """
+    A hole in a function for users registers no client, and no hole whatever a provider: its record says where our
+    secrets are sent. The administration can switch one off, and users' own keys are made by one function more.
+    """
+    for partition in ("CLIENT#web", "ORIGIN#https://app.example"):
+        assert who_may(WRITE, "GrantsTable", partition) == {"AdminFunction"}
+    for attribute in ("record", "registrations"):
+        assert who_may(WRITE, "GrantsTable", "PROVIDERS", attribute=attribute) == set()
+    assert who_may(WRITE, "GrantsTable", "PROVIDERS", attribute="disabled") == {"AdminFunction"}
     # The day of use is noted on a key that exists; making or deleting one is another action.
-    assert who_may({"dynamodb:PutItem"}, "GrantsTable", "APIKEY#k") == {"AccountFunction"}
+    assert who_may({"dynamodb:PutItem"}, "GrantsTable", "APIKEY#k") == {"AccountFunction", "AdminFunction"}
     assert who_may({"dynamodb:DeleteItem"}, "GrantsTable", "APIKEY#k") == set()
 
 

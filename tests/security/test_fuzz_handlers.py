@@ -221,6 +221,54 @@ class World:
     def _v1_admin_users__sub__role(self, _: str) -> dict[str, Any]:
         return {"headers": JSON | self.admin(), "path": {"sub": "usr_bob"}, "json": {"role": "auditor"}}
 
+    def _v1_admin_audit(self, _: str) -> dict[str, Any]:
+        return {"headers": self.admin(), "query": {"limit": "2", "user": "usr_alice", "action": "user.", "from": "0"}}
+
+    def _v1_admin_audit_export(self, _: str) -> dict[str, Any]:
+        return {"headers": self.admin(), "query": {"day": "2026-11-21", "format": "csv"}}
+
+    def _v1_admin_clients(self, route: str) -> dict[str, Any]:
+        if route.startswith("GET"):
+            return {"headers": self.admin()}
+        body = {
+            "client_name": "Reports", "redirect_uris": ["https://reports.example/cb"], "scopes": ["openid"],
+            "origins": ["https://reports.example"], "token_endpoint_auth_method": "client_secret_basic",
+        }  # fmt: skip
+        return {"json": body, "headers": JSON | self.admin() | {"if-match": "*"}}
+
+    def _v1_admin_clients__id(self, route: str) -> dict[str, Any]:
+        if self.wiring.clients.get("managed") is None:
+            self.steps.add_client("managed", token_endpoint_auth_method="client_secret_basic", secret_hashes=("h",))
+        return {**self._v1_admin_clients(route.replace("PUT", "POST")), "path": {"id": "managed"}}
+
+    def _v1_admin_clients__id__secrets(self, route: str) -> dict[str, Any]:
+        if route.startswith("DELETE"):
+            return self._v1_admin_clients__id("GET")
+        parts = {**self._v1_admin_clients__id("GET"), "json": {"keep_previous": False}}
+        return {**parts, "headers": JSON | self.admin()}
+
+    def _v1_admin_clients__id__disable(self, _: str) -> dict[str, Any]:
+        return self._v1_admin_clients__id("GET")
+
+    _v1_admin_clients__id__enable = _v1_admin_clients__id__revoke_api_keys = _v1_admin_clients__id__disable
+
+    def _v1_admin_api_keys(self, route: str) -> dict[str, Any]:
+        if route.startswith("GET"):
+            return {"headers": self.admin(), "query": {"client_id": "app", "user": "usr_alice"}}
+        body = {"client_id": "app", "name": "nightly", "scopes": ["connections:read"], "expires_in_days": 30}
+        return {"json": body, "headers": JSON | self.admin()}
+
+    def _v1_admin_api_keys__id(self, _: str) -> dict[str, Any]:
+        return {"headers": self.admin(), "path": {"id": self._own_key()}}
+
+    def _v1_admin_providers(self, _: str) -> dict[str, Any]:
+        return {"headers": self.admin()}
+
+    def _v1_admin_providers__id__disable(self, _: str) -> dict[str, Any]:
+        return {"headers": JSON | self.admin(), "path": {"id": "github"}, "json": {"reason": "incident 42"}}
+
+    _v1_admin_providers__id__enable = _v1_admin_providers__id__disable
+
     def admin(self) -> dict[str, str]:
         """Somebody with the role admin who signed in now, at a client that may administer."""
         if self.wiring.users.get("usr_root") is None:

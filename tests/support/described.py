@@ -32,7 +32,7 @@ def check_answer(route: str, status: int, headers: Mapping[str, str], body: str)
     if f"{media.partition('/')[0]}/*" in content:
         return
     assert media in content, f"{route} answers {status} as {media}, not as {sorted(content)}"
-    if media.endswith("json"):
+    if media.endswith(("/json", "+json")):
         problems = [e.message for e in _validator(route, status, media).iter_errors(json.loads(body))]
         assert not problems, f"{route} answers {status} in another form than described: {problems[:3]}"
 

@@ -62,6 +62,13 @@ class Wiring:
         return int(self.env.get("CALLS_PER_MINUTE", "6400"))
 
     @property
+    def audit_retention_days(self) -> int:
+        """Days an audit entry is kept."""
+        from grantkeeper.stores.audit_item import RETENTION_DAYS
+
+        return int(self.env.get("AUDIT_RETENTION_DAYS") or RETENTION_DAYS)
+
+    @property
     def local(self) -> bool:
         """True on the local run: plain http and loopback providers are allowed."""
         return self.env.get("LOCAL_RUN", "") == "1"
@@ -368,10 +375,9 @@ class Wiring:
 
     @property
     def _audit(self) -> str:
-        from grantkeeper.stores.audit_item import RETENTION_DAYS, AuditTableName
+        from grantkeeper.stores.audit_item import AuditTableName
 
-        days = int(self.env.get("AUDIT_RETENTION_DAYS") or RETENTION_DAYS)
-        return AuditTableName(self.env["AUDIT_TABLE"], retention_days=days)
+        return AuditTableName(self.env["AUDIT_TABLE"], retention_days=self.audit_retention_days)
 
     @property
     def _audit_if_any(self) -> str:

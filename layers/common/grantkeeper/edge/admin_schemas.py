@@ -11,10 +11,209 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 from pydantic import Field
 
 from grantkeeper.edge.schemas import Consent, Id, Identity, ListedConnection, OwnApiKey, Time
-from grantkeeper.model import Role
+from grantkeeper.model import AuthMethod, Role
 from grantkeeper.services.change_user import SuspensionReason
 
 UserStatus = Literal["active", "suspended", "erased"]
+
+
+ProviderState = Literal["available", "not_configured", "disabled", "degraded"]
+Text = Annotated[str, Field(min_length=1, max_length=2048)]
+
+
+class AdminAuditEntry(TypedDict):
+    """An entry of the audit trail: ids and words of ours, never a token or a secret."""
+
+    id: str
+    time: Time
+    action: Annotated[str, Field(examples=["connection.activated"])]
+    actor: Annotated[str, Field(description="`user:`, `user_key:`, `key:`, `operator:` or `system:`, and who")]
+    sub: str | None
+    connection_id: str | None
+    client_id: str | None
+    provider: str | None
+    service: str | None
+    reason: str | None
+    request_id: str | None
+    details: dict[str, str]
+
+
+class AdminAuditList(TypedDict):
+    """One page, newest first; it may be short or empty, and `cursor` asks for the next, null on the last."""
+
+    events: list[AdminAuditEntry]
+    cursor: str | None
+
+
+class ClientRegistration(TypedDict):
+    """What whoever registers a client decides (RFC 7591's names); what is left out has its default."""
+
+    client_name: Annotated[str, Field(min_length=1, max_length=100)]
+    redirect_uris: Annotated[
+        list[Text],
+        Field(min_length=1, max_length=50, description="https, http on a loopback address, or a reverse-DNS scheme"),
+    ]
+    token_endpoint_auth_method: NotRequired[AuthMethod]
+    origins: NotRequired[Annotated[list[Text], Field(max_length=20, description="Browser origins that may call us")]]
+    post_logout_redirect_uris: NotRequired[Annotated[list[Text], Field(max_length=50)]]
+    providers: NotRequired[Annotated[list[Text], Field(description="Who may sign its users in; `*` for all")]]
+    services: NotRequired[Annotated[list[Text], Field(description="What may be connected; `*` for all")]]
+    scopes: NotRequired[Annotated[list[str], Field(description="The most its users' tokens and keys may have")]]
+    sign_up: NotRequired[Literal["open", "invited", "domains"]]
+    sign_up_domains: NotRequired[Annotated[list[Text], Field(description="With `sign_up` `domains`, and only then")]]
+    id_token_signed_response_alg: NotRequired[Literal["RS256", "ES256"]]
+    jwks: NotRequired[Annotated[list[dict[str, Any]], Field(max_length=10, description="Public keys, RFC 7517")]]
+    resources: NotRequired[Annotated[list[Text], Field(description="APIs its tokens may be for (RFC 8707)")]]
+
+
+class AdminClient(TypedDict):
+    """A client. Of its secrets only how many are good: two while one rotates."""
+
+    client_id: Id
+    client_name: str
+    status: Literal["active", "disabled"]
+    created_at: Time
+    token_endpoint_auth_method: AuthMethod
+    has_secret: bool
+    live_secrets: int
+    redirect_uris: list[str]
+    origins: list[str]
+    post_logout_redirect_uris: list[str]
+    providers: list[str]
+    services: list[str]
+    scopes: list[str]
+    sign_up: Literal["open", "invited", "domains"]
+    sign_up_domains: list[str]
+    id_token_signed_response_alg: Literal["RS256", "ES256"]
+    jwks: list[dict[str, Any]]
+    resources: list[str]
+
+
+class ShownAdminClient(AdminClient):
+    """A client with the secret just made: to be kept now, it is not stored and never shown again."""
+
+    client_secret: Annotated[str | None, Field(description="Null for a client that proves itself by none")]
+
+
+class AdminClientList(TypedDict):
+    """One page, by id."""
+
+    clients: list[AdminClient]
+    cursor: str | None
+
+
+class ClientSecretRequest(TypedDict):
+    """The next secret of a client."""
+
+    keep_previous: NotRequired[
+        Annotated[bool, Field(description="The one in use stays good beside it; `true` unless said")]
+    ]
+
+
+class AdminApiKey(TypedDict):
+    """A key without its secret: the operator's has no client, a user's own has a user."""
+
+    id: Id
+    name: str
+    client_id: str | None
+    user: str | None
+    scopes: list[str]
+    status: Literal["active", "rotating", "expired", "revoked"]
+    created_at: Time
+    expires_at: Time
+    old_secret_ends_at: Annotated[int | None, Field(description="While rotating: until when the former one is good")]
+    used_day: Annotated[str | None, Field(description="The last day of use, UTC; null before the first")]
+
+
+class ShownAdminApiKey(AdminApiKey):
+    """A key with the secret just made: to be kept now, it is not stored and never shown again."""
+
+    api_key: Annotated[str, Field(pattern="^gk_[a-z2-7]{16}_[0-9A-Za-z]{46}$")]
+
+
+class AdminApiKeyList(TypedDict):
+    """One page, the operator's keys first, then by client; it may be short, and `cursor` asks for the next."""
+
+    api_keys: list[AdminApiKey]
+    cursor: str | None
+
+
+class AdminApiKeyRequest(TypedDict):
+    """A key for a client's backend; never with a scope of the administration."""
+
+    client_id: Id
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    scopes: Annotated[
+        list[
+            Literal[
+                "connections:read",
+                "connections:token",
+                "connections:write",
+                "users:read",
+                "users:write",
+                "account:write",
+            ]
+        ],
+        Field(min_length=1, description="With `account:write` it may rotate itself"),
+    ]
+    expires_in_days: NotRequired[Annotated[int, Field(ge=1, le=365, description="90 unless said")]]
+
+
+class RevokedApiKeys(TypedDict):
+    """How many keys this call revoked; `more` says to call again."""
+
+    revoked: int
+    more: bool
+
+
+class AdminBreaker(TypedDict):
+    """How a provider does. `half_open`: its time is up, and the next call decides."""
+
+    state: Literal["closed", "open", "half_open"]
+    failures: Annotated[int, Field(description="In a row")]
+    failed_at: int | None
+    open_until: int | None
+    closed_at: int | None
+
+
+class AdminProviderCredentials(TypedDict):
+    """That they are there, and nothing of them."""
+
+    registered: bool
+    secret: Annotated[bool, Field(description="The newest registration has one")]
+    live: Annotated[int, Field(description="Registrations, several while one rotates")]
+
+
+class AdminProviderError(TypedDict):
+    """The provider refused our registration, and nothing has worked since."""
+
+    at: Time
+    error: str
+
+
+class AdminProvider(TypedDict):
+    """A provider with how it does."""
+
+    id: str
+    display_name: str
+    services: list[str]
+    state: ProviderState
+    breaker: AdminBreaker
+    credentials: AdminProviderCredentials
+    last_error: AdminProviderError | None
+    connections: Annotated[dict[str, int], Field(description="By status, from the counters")]
+
+
+class AdminProviderList(TypedDict):
+    """Every provider of the deployment, by id."""
+
+    providers: list[AdminProvider]
+
+
+class SwitchReason(TypedDict):
+    """Why, for the trail."""
+
+    reason: NotRequired[Annotated[str | None, Field(min_length=1, max_length=200)]]
 
 
 class AdminUser(TypedDict):
@@ -75,6 +274,16 @@ class Suspension(TypedDict):
 
 
 ADMIN_PARAMETERS: dict[str, tuple[Any, str]] = {
+    "user:audit": (Id, "Only of this user"),
+    "actor:audit": (Annotated[str, Field(max_length=100)], "Only by this actor, such as `user:usr_…` or `key:…`"),
+    "connection:audit": (Id, "Only of this connection, its refreshes among them"),
+    "action:audit": (Annotated[str, Field(max_length=100)], "Only this action; all that begin so with a full stop"),
+    "from:audit": (Time, "Not before"),
+    "to:audit": (Time, "Not after"),
+    "day": (Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")], "The UTC day"),
+    "format": (Literal["ndjson", "csv"], "`ndjson` unless said"),
+    "client_id:key": (Id, "Only of this client"),
+    "user:key": (Id, "Only this user's own"),
     "q": (Annotated[str, Field(max_length=254)], "How the e-mail address begins; or the whole id of a user"),
     "role": (Role, "Only with this role"),
     "status:user": (UserStatus, "Only with this status"),

@@ -53,6 +53,7 @@ class Operation:
         answers: The type of a good answer's body in `edge.schemas`; None when there is none.
         status: Of a good answer.
         media: Its media type; the body of one that is not JSON is a string, that of `image/*` bytes.
+        also: Other media types it may come in, strings as well.
         conditional: It carries an ETag, and what the caller has already is answered with 304.
         versioned: It changes what the caller has read: If-Match is required (RFC 6585 section 3), and what was changed
             meanwhile is answered with 412.
@@ -69,6 +70,7 @@ class Operation:
     answers: str | None = None
     status: int = 200
     media: str = "application/json"
+    also: tuple[str, ...] = ()
     conditional: bool = False
     versioned: bool = False
     takes: str | None = None

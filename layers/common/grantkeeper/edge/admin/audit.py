@@ -18,7 +18,9 @@ def add_routes(app: App, desk: Desk) -> None:
 
     @app.route(
         "GET /v1/admin/audit",
-        operation=Operation("AdminAuditList", query=(*FILTERS, "limit", "cursor"), access=AUDIT),
+        operation=Operation(
+            "AdminAuditList", query=(*(f"{name}:audit" for name in FILTERS), "limit", "cursor"), access=AUDIT
+        ),
     )
     def get_admin_audit(request: Request) -> Response:
         """
@@ -42,9 +44,7 @@ def add_routes(app: App, desk: Desk) -> None:
 
     @app.route(
         "GET /v1/admin/audit/export",
-        operation=Operation(
-            media=NDJSON_TYPE, also=(CSV_TYPE,), query=("*day", "format", "cursor"), access=AUDIT
-        ),
+        operation=Operation(media=NDJSON_TYPE, also=(CSV_TYPE,), query=("*day", "format", "cursor"), access=AUDIT),
     )
     def get_admin_audit_export(request: Request) -> Response:
         """

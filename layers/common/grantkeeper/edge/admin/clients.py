@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from grantkeeper.admin_ports import VersionedClient
 from grantkeeper.edge.admin.client_views import client_etag, client_view, shown_client_view
 from grantkeeper.edge.admin.desk import POWER, READ, WRITE, Desk
 from grantkeeper.edge.cursors import page_limit
@@ -11,7 +12,6 @@ from grantkeeper.edge.operations import Operation
 from grantkeeper.errors import BadRequest
 from grantkeeper.services.client_registration import ClientMetadata
 from grantkeeper.services.manage_clients import (
-    VersionedClient,
     add_secret,
     create_client,
     end_old_secrets,
@@ -22,8 +22,12 @@ from grantkeeper.services.manage_clients import (
 
 
 def add_routes(app: App, desk: Desk) -> None:
-    """/v1/admin/clients and what is below it."""
+    """/v1/admin/clients and what is below it, but for its keys."""
+    _add_registration(app, desk)
+    _add_secrets(app, desk)
 
+
+def _add_registration(app: App, desk: Desk) -> None:
     @app.route(
         "GET /v1/admin/clients",
         operation=Operation("AdminClientList", query=("limit", "cursor"), access=READ),
@@ -74,6 +78,8 @@ def add_routes(app: App, desk: Desk) -> None:
         require_match(request, client_etag(found))
         return _answer(replace_client(found, wanted, clients=desk.wiring.client_versions, by=by))
 
+
+def _add_secrets(app: App, desk: Desk) -> None:
     @app.route(
         "POST /v1/admin/clients/{id}/secrets",
         operation=Operation("ShownAdminClient", status=201, takes="ClientSecretRequest", access=POWER, errors=(409,)),

@@ -11,12 +11,14 @@ from grantkeeper.edge.http import App, Request
 from grantkeeper.edge.operations import OPERATOR, Access
 from grantkeeper.edge.principals import permitted
 from grantkeeper.model import Principal
+from grantkeeper.services.acting import Acting
 
 if TYPE_CHECKING:
     from grantkeeper.wiring import Wiring
 
 READ = Access("admin:read", OPERATOR)
 WRITE = Access("admin:write", OPERATOR)
+AUDIT = Access("audit:read", OPERATOR)
 # What makes or takes power, or cannot be undone: a person who signed in a moment ago, and no key (K-14, T-10, T-11).
 POWER = Access("admin:write", ("user",), recent=True)
 
@@ -48,6 +50,10 @@ class Desk:
     def caller(self, request: Request) -> Principal:
         """Who calls, whom the route's own rule lets in. Raises as `permitted`."""
         return permitted(request, self.app.access(request), ports=self.wiring, now=self.now())
+
+    def acting(self, request: Request) -> Acting:
+        """The caller, as whoever is answerable for what he does. Raises as `caller`."""
+        return Acting.of(self.caller(request), now=self.now(), request_id=request.request_id)
 
     def position(self, request: Request, *, principal: Principal, query: Sequence[str | None]) -> str | None:
         """

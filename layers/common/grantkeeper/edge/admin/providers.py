@@ -74,7 +74,7 @@ def add_routes(app: App, desk: Desk) -> None:
 
 def _view(seen: SeenProvider) -> admin_schemas.AdminProvider:
     facts = seen.facts
-    refused = {"at": facts.refused_at, "error": facts.error}
+    refused: admin_schemas.AdminProviderError = {"at": facts.refused_at, "error": facts.error}
     return {
         "id": seen.provider.id,
         "display_name": seen.provider.display_name,
