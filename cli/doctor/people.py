@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-import click
-
-from cli.api_keys import CLIENT_SCOPES, OPERATOR_SCOPES
-from cli.clients import check_origin, check_redirect_uri
 from cli.doctor.findings import Family, Finding, failing, ok, skipped, warning
 from cli.doctor.patient import Patient
+from grantkeeper.errors import BadRequest
 from grantkeeper.model import ApiKey, Client
+from grantkeeper.services.client_registration import check_origin, check_redirect_uri
+from grantkeeper.services.manage_api_keys import CLIENT_SCOPES, OPERATOR_SCOPES
 
 DAY = 86_400
 SOON = 14 * DAY
@@ -45,8 +44,8 @@ def _wrong_with(client: Client) -> Iterator[str]:
         for text in texts:
             try:
                 check(text)
-            except click.ClickException as error:
-                yield error.message
+            except BadRequest as error:
+                yield f"{text} {error.detail}."
     if client.token_endpoint_auth_method.startswith("client_secret") and not client.secret_hashes:
         yield "It is confidential and has no secret."
     if client.token_endpoint_auth_method == "private_key_jwt" and not client.jwks:

@@ -6,11 +6,11 @@ import json
 from dataclasses import replace
 
 from cli import operator
-from cli.api_keys import CLIENT_SCOPES
 from cli.doctor import encryption, functions, issuer, people, providers, queues, tables, watching
 from grantkeeper.api_key_format import new_api_key
 from grantkeeper.model import ApiKey, Client
 from grantkeeper.ports import ShardMark
+from grantkeeper.services.manage_api_keys import CLIENT_SCOPES
 
 
 def forget_retention(ward):
