@@ -25,7 +25,8 @@ LOG_GB = 0.50
 STORED_GB, BACKED_UP_GB = 0.25, 0.20  # a month; continuous backups hold the table and not its indexes
 
 IDS_PER_MESSAGE, MESSAGES_PER_BATCH, MESSAGES_PER_SEND = 25, 4, 10
-COUNTER_UNITS = 6  # two counters and the batch's mark, in one transaction, which costs twice (the emulator says 4)
+# two counters, and the mark of each second that a batch spans, in a transaction, which costs twice
+COUNTERS, MARKS, TRANSACTED = 2, 2, 2
 MOST_RECORDS, WINDOW = 100, 1.0  # of the projector's batch: records, seconds
 KEY_AGE, BUCKETS = 300, 16  # seconds an opened branch key is kept; how many there are
 WORKERS = 10
@@ -55,7 +56,8 @@ def sqs_requests() -> float:
 
 def counter_units(records: float) -> float:
     """Write units for counting one refresh, when the projector's batch holds so many."""
-    return COUNTER_UNITS / min(max(records, 1.0), MOST_RECORDS)
+    held = min(max(records, 1.0), MOST_RECORDS)
+    return TRANSACTED * (COUNTERS + min(held, MARKS)) / held
 
 
 def dollars(refresh: Refresh, *, records: float = MOST_RECORDS, kms_calls: float | None = None) -> dict[str, float]:

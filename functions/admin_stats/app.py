@@ -12,7 +12,12 @@ from grantkeeper.edge.bugs import report_bugs
 from grantkeeper.edge.http import App, Request, Response, json_response
 from grantkeeper.edge.operations import ANY, Access, Operation
 from grantkeeper.edge.principals import permitted
-from grantkeeper.services.count_stats import prometheus, stats
+from grantkeeper.errors import BadRequest
+from grantkeeper.services.count_stats import connections, last_days, stats
+from grantkeeper.services.tell_prometheus import CONTENT_TYPE, prometheus
+
+USUAL_DAYS, MOST_DAYS = 30, 90
+TOTAL = "total"
 
 logger = Logger()
 app = App(on_error=report_bugs(logger))
@@ -20,20 +25,33 @@ app_wiring = wiring.from_environment(os.environ)
 app_wiring.warm_up("api_keys", "clients", "counters", "rate_limits")
 
 
-@app.route("GET /v1/admin/stats", operation=Operation("AdminStats", access=Access("admin:read", ANY)))
+@app.route("GET /v1/admin/stats", operation=Operation("AdminStats", query=("days",), access=Access("admin:read", ANY)))
 def get_admin_stats(request: Request) -> Response:
-    """Users, connections by provider and status, sign-ins, refreshes: of all time and of today."""
+    """Users, connections by provider and status, sign-ins, refreshes and their failures: of all time and by day."""
     _require(request)
-    today = time.strftime("%Y-%m-%d", time.gmtime(_now()))
-    return json_response(stats(app_wiring.counters.totals(), app_wiring.counters.of_day(today)))
+    shown = last_days(_days(request), now=_now())
+    counted = app_wiring.counters.of_days([TOTAL, *shown])
+    return json_response(stats(counted[TOTAL], days={day: counted[day] for day in shown}, today=shown[-1]))
 
 
 @app.route("GET /metrics", operation=Operation(media="text/plain", access=Access("metrics:read", ANY)))
 def get_metrics(request: Request) -> Response:
-    """The same counters in the Prometheus text format."""
+    """The counters of all time and the providers' circuit breakers, in the Prometheus text format."""
     _require(request)
-    text = prometheus(app_wiring.counters.totals())
-    return Response(200, text, {"content-type": "text/plain; version=0.0.4; charset=utf-8"})
+    totals = app_wiring.counters.totals()
+    providers = sorted(connections(totals)["by_provider"])
+    seen, now = app_wiring.breakers_seen.facts(providers), _now()
+    breakers = {each: each in seen and seen[each].open_until > now for each in providers}
+    return Response(200, prometheus(totals, breakers=breakers), {"content-type": CONTENT_TYPE})
+
+
+def _days(request: Request) -> int:
+    text = request.one("days")
+    if text is None:
+        return USUAL_DAYS
+    if not (text.isascii() and text.isdigit() and len(text) <= 2 and 1 <= int(text) <= MOST_DAYS):
+        raise BadRequest(f"days is 1 to {MOST_DAYS}.", parameter="days")
+    return int(text)
 
 
 def _require(request: Request) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -31,7 +32,7 @@ def handler(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     Project one batch of one stream.
 
     A record that cannot be read is parked in the dead-letter queue and the rest goes on; a store that does not answer
-    sends the whole batch back, from its first record, so that it comes again as the batch it was.
+    sends the batch back, from its first record. Whatever comes again, in the same batch or another, is counted once.
     """
     records: Sequence[Record] = event.get("Records", [])
     try:
@@ -53,7 +54,7 @@ def _project_trail(records: Sequence[Record]) -> None:
         if tampers(record):
             reports("tampering_detected", {"record": keys_of(record), "change": str(record.get("eventName"))})
     events = _read(records, new_entry)
-    for event in project(events, bus=app_wiring.event_bus, counters=app_wiring.counters):
+    for event in project(events, bus=app_wiring.event_bus, counters=app_wiring.counters, now=_now()):
         facts = {"kind": "uncountable_entry", "event_id": event.id}
         app_wiring.dead_letters.park(facts)
         logger.error("uncountable entry parked", extra=facts)
@@ -95,6 +96,10 @@ def _park(record: Record) -> None:
     facts = {"kind": "unreadable_record", "record": keys_of(record), "event_id": str(record.get("eventID", ""))}
     app_wiring.dead_letters.park(facts)
     logger.error("unreadable record parked", extra=facts)
+
+
+def _now() -> int:
+    return int(time.time())
 
 
 def _of_trail(records: Sequence[Record]) -> bool:

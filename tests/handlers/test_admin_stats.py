@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from grantkeeper.api_key_format import new_api_key
+from grantkeeper.counter_names import Counted
 from grantkeeper.model import ApiKey
 from tests.doubles.aws import memory_wiring
 from tests.stores.records import event
@@ -33,9 +35,12 @@ def key(world, *scopes):
     return {"x-api-key": text.text}
 
 
-def test_an_operator_reads_the_counters(world, function):
+def test_an_operator_reads_the_counters(world, function, monkeypatch):
     """Users, connections by provider and status, refreshes."""
-    world.counters.add_batch("b1", {"users": 3, "connections/google/active": 2, "refreshes": 9}, day="2026-11-21")
+    now = int(time.time())
+    monkeypatch.setattr(function.module, "_now", lambda: now)
+    counted = {"users": 3, "connections/google/active": 2, "refreshes": 9}
+    world.counters.add_once([Counted("evt_1", now, counted)], now=now)
 
     answer = function("GET /v1/admin/stats", headers=key(world, "admin:read"))
 
@@ -43,6 +48,38 @@ def test_an_operator_reads_the_counters(world, function):
     assert answer.json["users"] == 3
     assert answer.json["connections"]["by_provider"] == {"google": {"active": 2}}
     assert answer.json["refreshes"]["total"] == 9
+    assert [row["users"] for row in answer.json["days"]] == [0] * 29 + [3]
+    assert answer.json["reconciliation"] is None
+
+
+@pytest.mark.parametrize(("days", "status"), [("1", 200), ("90", 200), ("0", 400), ("91", 400), ("x", 400), ("", 400)])
+def test_as_many_days_are_shown_as_were_asked_for(world, function, days, status):
+    """Three months at most."""
+    answer = function("GET /v1/admin/stats", headers=key(world, "admin:read"), query=f"days={days}")
+
+    assert answer.status == status
+    if status == 200:
+        assert len(answer.json["days"]) == int(days)
+
+
+def test_a_scraper_sees_which_provider_is_not_called(world, function):
+    """Of those that anybody is connected at."""
+    now = int(time.time())
+    world.counters.add_once(
+        [Counted("evt_1", now, {"connections/google/active": 2, "connections/github/active": 1})], now=now
+    )
+    world.breakers.record_failure("google", now=now, retry_after=60)
+    world.breakers.record_failure("github", now=now - 120, retry_after=60)
+
+    text = function("GET /metrics", headers=key(world, "metrics:read")).body
+
+    opened = {
+        sample.labels["provider"]: sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "grantkeeper_provider_breaker_open"
+    }
+    assert opened == {"google": 1, "github": 0}
 
 
 def test_metrics_have_a_scope_of_their_own(world, function):

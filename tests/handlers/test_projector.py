@@ -134,7 +134,7 @@ def test_an_entry_is_published_and_counted_once_though_it_stands_in_two_places(w
 
     function.handler({"Records": records}, CONTEXT)
 
-    assert world.counters.totals() == {"connections/google/active": 1}
+    assert world.counters.totals() == {"connections/google/active": 1, "connected": 1}
     assert [e["DetailType"] for e in world.aws.events.published] == ["Connection Activated"]
 
 

@@ -161,7 +161,7 @@ def test_i11_a_stream_is_read_from_its_start_and_no_record_is_dropped(mapping):
     """
     A batch comes again, whole, as long as the stream keeps it; what is left of it after a day is parked.
 
-    It is not halved: counters know a batch by its first event. Records nobody can read are parked by the function.
+    It is not halved: records nobody can read are parked by the function, and halves do not help a store that is down.
     """
     properties = mappings()[mapping]
 

@@ -24,6 +24,7 @@ from joserfc.jwk import ECKey
 
 from grantkeeper import ids
 from grantkeeper.api_key_format import new_api_key
+from grantkeeper.counter_names import Counted
 from grantkeeper.edge import principals
 from grantkeeper.model import ALL_SCOPES, ApiKey, Client, Session
 from tests.doubles.aws import ENVIRONMENT, memory_wiring
@@ -539,7 +540,9 @@ def project_the_streams(stack: Stack) -> None:
 
 
 def count(stack: Stack) -> None:
-    """An operator's key reads the numbers."""
+    """An operator's key reads the numbers, and which of the providers that somebody is connected at are down."""
+    some = Counted("evt_1", stack.now, {"connections/google/active": 1})
+    stack.world.wiring.counters.add_once([some], now=stack.now)
     key = stack.api_key("admin:read", "metrics:read")
     for _ in range(32):  # so many calls are counted by one write
         stack.call("AdminStatsFunction", "GET /v1/admin/stats", headers=key)

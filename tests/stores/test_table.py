@@ -311,7 +311,7 @@ def test_no_record_of_ours_is_listed_under_a_key_of_another(memory: Any) -> None
         keys.provider("x"),
         keys.breaker("x"),
         keys.counter("x", 1),
-        keys.batch("x"),
+        keys.counted(1, "f"),
     ]
     assert len(set(made)) == len(made)
     assert isinstance(connection(), Connection)

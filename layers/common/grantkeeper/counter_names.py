@@ -1,7 +1,18 @@
-"""What a counter may be called: words that fit into an attribute's name, a metric's label and a line of a table."""
+"""What is counted, once each; and what a counter may be called."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import NamedTuple
 
+# words that fit into an attribute's name, a metric's label and a line of a table
 COUNTER_NAME = re.compile(r"[a-z0-9_.:/-]{1,100}\Z", re.ASCII)
+
+
+class Counted(NamedTuple):
+    """One thing that happened, and what it adds to the counters: nothing, for what is only remembered as told."""
+
+    id: str  # the same however often it is delivered
+    time: int  # epoch seconds, the same as well; its UTC day is counted beside the total
+    changes: Mapping[str, int]  # counter → what to add, which may be negative

@@ -13,7 +13,7 @@ our own success.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from grantkeeper.model import (
     ApiKey,
@@ -48,6 +48,9 @@ from grantkeeper.model import (
     User,
     Work,
 )
+
+if TYPE_CHECKING:
+    from grantkeeper.counter_names import Counted
 
 # --- people ----------------------------------------------------------------
 
@@ -537,14 +540,20 @@ class DueShards(Protocol):
 class Counters(Protocol):
     """Counters kept by the projector."""
 
-    def add_batch(self, batch_id: str, increments: Mapping[str, int], *, day: str) -> bool:
-        """Add once per batch id; False for a batch already counted."""
+    def unseen(self, events: Sequence[Counted]) -> Sequence[Counted]:
+        """Those that are not counted yet, each once."""
+
+    def add_once(self, events: Sequence[Counted], *, now: int) -> None:
+        """Count what is not counted yet, in whatever company and order it comes."""
 
     def totals(self) -> Mapping[str, int]:
         """All counters summed over shards: constant cost, however many connections there are."""
 
     def of_day(self, day: str) -> Mapping[str, int]:
         """The counters of one UTC day (`yyyy-mm-dd`)."""
+
+    def of_days(self, days: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
+        """The counters of many UTC days, read together."""
 
 
 class AuditTrail(Protocol):

@@ -29,7 +29,7 @@ def test_a_million_refreshes_cost_what_their_units_do():
     assert parts["writes"] == pytest.approx(7 * 0.625)
     assert parts["reads"] == pytest.approx(4 * 0.125)
     assert parts["KMS"] == 0
-    assert parts["counters"] == pytest.approx(6 / 100 * 0.625)
+    assert parts["counters"] == pytest.approx(8 / 100 * 0.625)
     assert parts["SQS"] == pytest.approx((0.1 + 0.5) / 25 * 0.4)
     assert parts["Lambda"] == pytest.approx(0.007 * 1.769 * 13.3334 + 0.2 * (1 / 100 + 2 / 100))
     assert parts["logs"] == pytest.approx(7e-9 * 0.5 * 1e6)
@@ -45,7 +45,7 @@ def test_a_trail_is_kept_in_two_places_and_backed_up_in_one():
     assert cost.kept_dollars(REFRESH) == pytest.approx(500e-9 * (0.25 + 0.25 + 0.20) * 400 / 30.4)
 
 
-@pytest.mark.parametrize(("records", "units"), [(0.1, 6), (1, 6), (30, 0.2), (100, 0.06), (5000, 0.06)])
+@pytest.mark.parametrize(("records", "units"), [(0.1, 6), (1, 6), (40, 0.2), (100, 0.08), (5000, 0.08)])
 def test_counting_costs_less_the_fuller_a_batch_is(records, units):
     """One transaction a batch, whatever it holds."""
     assert cost.counter_units(records) == pytest.approx(units)

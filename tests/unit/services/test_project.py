@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -10,8 +12,8 @@ from hypothesis import strategies as st
 
 from grantkeeper.errors import StoreUnavailable
 from grantkeeper.model import AuditEvent
-from grantkeeper.services.count_stats import prometheus, stats
-from grantkeeper.services.project import increments, project
+from grantkeeper.services import what_counts
+from grantkeeper.services.project import project
 from tests.doubles.aws import memory_wiring
 
 NOON = 1_795_262_400
@@ -20,6 +22,21 @@ NOON = 1_795_262_400
 def entry(action="connection.activated", number=1, **fields):
     given_fields = {"provider": "google", "details": {"from": "none"}} | fields
     return AuditEvent(id=f"evt_{number}", time=NOON, action=action, actor="user:usr_1", **given_fields)
+
+
+def increments(events):
+    total = Counter()
+    for event in events:
+        total.update(what_counts.increments(event))
+    return {name: by for name, by in total.items() if by}
+
+
+def types_published(wiring):
+    return [published["DetailType"] for published in wiring.aws.events.published]
+
+
+def deliver(batch, wiring):
+    return project(batch, bus=wiring.event_bus, counters=wiring.counters, now=NOON)
 
 
 def test_a_connection_moves_from_status_to_status():
@@ -33,6 +50,9 @@ def test_a_connection_moves_from_status_to_status():
 
     assert increments(life) == {
         "connections/google/revoked": 1,
+        "connected": 2,
+        "needs_reauth": 1,
+        "disconnected": 1,
         "needs_reauth_reasons/revoked_by_user": 1,
     }
 
@@ -58,18 +78,75 @@ def test_however_a_connection_lives_it_is_one_connection(statuses):
 
 
 def test_a_batch_delivered_twice_changes_nothing():
-    """The bus hears it twice under the same ids; the counters once."""
+    """Neither what is counted nor what the bus hears."""
     wiring = memory_wiring()
     batch = [entry(number=1), entry("user.signed_in", 2)]
 
     for _ in range(2):
-        project(batch, bus=wiring.event_bus, counters=wiring.counters)
+        deliver(batch, wiring)
 
-    assert wiring.counters.totals() == {"connections/google/active": 1, "sign_ins": 1, "sign_ins/google": 1}
-    assert [published["DetailType"] for published in wiring.aws.events.published] == [
-        "Connection Activated",
-        "User Signed In",
-    ] * 2
+    counted = {"connections/google/active": 1, "connected": 1, "sign_ins": 1, "sign_ins/google": 1}
+    assert wiring.counters.totals() == counted
+    assert types_published(wiring) == ["Connection Activated", "User Signed In"]
+
+
+def test_f21_a_batch_that_comes_longer_is_counted_to_its_end():
+    """A poller that begins again finds more than before behind the same first record."""
+    wiring = memory_wiring()
+    events = [entry("user.signed_in", number) for number in range(5)]
+
+    deliver(events[:2], wiring)
+    deliver(events, wiring)
+    deliver(events[3:], wiring)
+
+    assert wiring.counters.totals()["sign_ins"] == 5
+    assert len(types_published(wiring)) == 5
+
+
+def test_a_batch_that_was_published_and_not_counted_is_published_again_under_its_ids():
+    """Better twice than never: consumers go by the id."""
+    wiring = memory_wiring()
+    wiring.aws.dynamodb.faults.throttle("transact_write_items", code="AccessDeniedException")
+
+    with pytest.raises(StoreUnavailable):
+        deliver([entry()], wiring)
+    wiring.aws.dynamodb.faults.clear()
+    deliver([entry()], wiring)
+
+    assert wiring.counters.totals()["connected"] == 1
+    assert [json.loads(each["Detail"])["id"] for each in wiring.aws.events.published] == ["evt_1", "evt_1"]
+
+
+def test_what_is_announced_and_not_counted_is_announced_once_too():
+    """An identity that was linked changes no number."""
+    wiring = memory_wiring()
+
+    for _ in range(2):
+        deliver([entry("identity.linked")], wiring)
+
+    assert types_published(wiring) == ["Identity Linked"]
+    assert wiring.counters.totals() == {}
+
+
+def test_a_grant_that_came_back_to_life_counts_as_active_again():
+    """A late holder brought its successor; the stream says what it was before."""
+    dead = entry("connection.needs_reauth", 2, reason="rotation_outcome_unknown", details={"from": "active"})
+    back = entry("grant.refreshed", 3, details={"name": "main", "generation": "8", "from": "needs_reauth"})
+
+    changes = increments([entry(), dead, back])
+
+    assert {name: by for name, by in changes.items() if name.startswith("connections/")} == {
+        "connections/google/active": 1
+    }
+
+
+def test_nobody_hears_of_what_cannot_be_counted():
+    """It is handed back, to be parked; what the trail alone is for is not."""
+    wiring = memory_wiring()
+    odd, quiet = entry(provider="Odd One"), entry("user.updated", 2, provider="Odd One")
+
+    assert deliver([odd, quiet], wiring) == [odd]
+    assert types_published(wiring) == []
 
 
 def test_nothing_is_counted_that_was_not_published():
@@ -78,7 +155,7 @@ def test_nothing_is_counted_that_was_not_published():
     wiring.aws.events.reject_entries = 100
 
     with pytest.raises(StoreUnavailable):
-        project([entry()], bus=wiring.event_bus, counters=wiring.counters)
+        deliver([entry()], wiring)
 
     assert wiring.counters.totals() == {}
 
@@ -89,50 +166,8 @@ def test_a_batch_over_midnight_is_counted_in_both_days():
     evening = entry("user.signed_in", 1)
     morning = replace(entry("user.signed_in", 2), time=NOON + 86_400)
 
-    project([evening, morning], bus=wiring.event_bus, counters=wiring.counters)
+    deliver([evening, morning], wiring)
 
     assert wiring.counters.totals()["sign_ins"] == 2
     assert wiring.counters.of_day("2026-11-21")["sign_ins"] == 1
     assert wiring.counters.of_day("2026-11-22")["sign_ins"] == 1
-
-
-def test_statistics_are_arranged_by_provider_and_status():
-    """As an operator reads them."""
-    totals = {
-        "users": 2,
-        "connections/google/active": 3,
-        "connections/github/revoked": 1,
-        "refreshes": 7,
-        "refreshes/google": 7,
-    }
-
-    shown = stats(totals, {"refreshes": 5})
-
-    assert shown["users"] == 2
-    assert shown["connections"] == {
-        "by_status": {"active": 3, "revoked": 1},
-        "by_provider": {"google": {"active": 3}, "github": {"revoked": 1}},
-    }
-    assert shown["refreshes"] == {"total": 7, "by_provider": {"google": 7}}
-    assert shown["today"]["refreshes"] == 5
-
-
-def test_prometheus_reads_the_metrics():
-    """Judged by the reference parser."""
-    from prometheus_client.parser import text_string_to_metric_families
-
-    text = prometheus(
-        {"users": 2, "connections/google/active": 3, "refreshes/google": 7, "needs_reauth_reasons/revoked_by_user": 1}
-    )
-
-    samples = {
-        (sample.name, *sample.labels.values()): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-    assert samples == {
-        ("grantkeeper_users",): 2,
-        ("grantkeeper_connections", "google", "active"): 3,
-        ("grantkeeper_refreshes_total", "google"): 7,
-        ("grantkeeper_needs_reauth_total", "revoked_by_user"): 1,
-    }

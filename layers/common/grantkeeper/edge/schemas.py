@@ -494,6 +494,12 @@ class Refusals(TypedDict):
     tampering_detected: int
 
 
+class Failures(Counts):
+    """Attempts of the refresh worker that brought no tokens."""
+
+    by_reason: dict[str, int]
+
+
 class Today(TypedDict):
     """The current day, UTC."""
 
@@ -502,16 +508,41 @@ class Today(TypedDict):
     refreshes: int
 
 
+class CountedDay(TypedDict):
+    """What happened on a UTC day."""
+
+    day: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    users: Annotated[int, Field(description="New ones, less those that were erased")]
+    sign_ins: int
+    sign_ins_refused: int
+    refreshes: int
+    refresh_failures: int
+    needs_reauth: Annotated[int, Field(description="Grants that died")]
+    connected: Annotated[int, Field(description="Connections activated, for the first time or again")]
+    disconnected: int
+
+
+class Reconciliation(TypedDict):
+    """What the last recount of the trail and the tables found."""
+
+    at: Time
+    day: Annotated[str, Field(description="The UTC day whose entries were recounted")]
+    drift: Annotated[dict[str, int], Field(description="Counter and what it lacks; empty when all agree")]
+
+
 class AdminStats(TypedDict):
-    """Counters of all time: the same cost however many connections there are."""
+    """Counters of all time and of the last days: the same cost however many connections there are."""
 
     users: int
     connections: ConnectionCounts
     sign_ins: Counts
     refreshes: Counts
+    refresh_failures: Failures
     needs_reauth_reasons: dict[str, int]
     refusals: Refusals
     today: Today
+    days: Annotated[list[CountedDay], Field(description="Oldest first, today last")]
+    reconciliation: Reconciliation | None
 
 
 class OfferedService(TypedDict):
@@ -708,6 +739,7 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
         Annotated[str, Field(min_length=1)],
         "The cursor of the page before; opaque, and good for the same caller and question only",
     ),
+    "days": (Annotated[int, Field(ge=1, le=90)], "How many days to show, today among them; 30 unless said"),
     "keep_current": (Literal["true", "false"], "Leave the session this is asked in; `false` unless said"),
     "token": (str, "Which token of the connection, `main` unless said; Slack has `bot` and `user`"),
     "min_ttl": (Annotated[int, Field(ge=0, le=86_400)], "Seconds the token should still be good for, 60 unless said"),

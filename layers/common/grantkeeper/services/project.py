@@ -1,20 +1,20 @@
 """
 What audit entries mean to the outside: events on the bus, and counters.
 
-Everything follows from the entries alone, so that a stream delivered again
-says the same again: same event ids, same batch, no second effect.
+Everything follows from an entry alone, so that a stream delivered again, in other batches or in another order, says the
+same again: the same event ids, and no second effect.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from grantkeeper.counter_names import COUNTER_NAME
+from grantkeeper.counter_names import COUNTER_NAME, Counted
 from grantkeeper.model import AuditEvent
 from grantkeeper.ports import Counters, EventBus
+from grantkeeper.services.what_counts import COUNTED, ENTERED, increments
 
 # action → detail type on the bus; what is not named here is for the trail alone
 ANNOUNCED: Mapping[str, str] = {
@@ -37,54 +37,40 @@ ANNOUNCED: Mapping[str, str] = {
     "signing_key.published": "Signing Key Published",
 }
 
-# action → counter, for what is simply counted
-COUNTED: Mapping[str, str] = {
-    "user.provisioned": "users",
-    "user.signed_in": "sign_ins",
-    "user.sign_in_refused": "sign_ins_refused",
-    "grant.refreshed": "refreshes",
-    "session.reuse_detected": "reuse_detected",
-    "grant.tampering_detected": "tampering_detected",
-    "connect_session.refused": "confirmations_refused",
-}
-
-# action → the status a connection has from then on
-ENTERED: Mapping[str, str] = {
-    "connection.activated": "active",
-    "connection.needs_reauth": "needs_reauth",
-    "connection.revoked": "revoked",
-    "connection.frozen": "needs_reauth",  # by `grantkeeper export --freeze`: nobody is asked to connect again
-    "connection.thawed": "active",
-}
+TOLD = ANNOUNCED.keys() | COUNTED.keys() | ENTERED.keys()
 
 
-def project(events: Sequence[AuditEvent], *, bus: EventBus, counters: Counters) -> Sequence[AuditEvent]:
+def project(events: Sequence[AuditEvent], *, bus: EventBus, counters: Counters, now: int) -> Sequence[AuditEvent]:
     """
-    Publish first, then count, each batch once.
+    Publish first, then count, each entry once.
 
-    A batch that fails half way is delivered again from its first event: events are published again under the ids they
-    had, and the counters know the batch by its first event's id.
+    A batch that fails half way comes again: what was counted is neither published nor counted a second time, what was
+    only published is published again under the id it had.
 
     Args:
-        events: Entries of the trail in the order of their stream.
+        events: Entries of the trail, in any order, in any company.
         bus: Where what is announced goes.
-        counters: Where what is counted goes.
+        counters: Where what is counted goes; they remember what was told.
+        now: Epoch seconds.
 
     Returns:
         Entries that cannot be counted, whose names or times are none: for the caller to park, lest they block the rest.
+        They are told to nobody.
 
     Raises:
         StoreUnavailable: The bus or the table refused. A batch that comes again is counted once all the same.
     """
-    announced = [announcement(event) for event in events if event.action in ANNOUNCED]
+    told = [
+        event for event in events if event.action in ANNOUNCED or event.action in COUNTED or event.action in ENTERED
+    ]
+    sound = [event for event in told if _countable(event)]
+    entries = {event.id: event for event in sound}
+    new = counters.unseen([Counted(event.id, event.time, increments(event)) for event in entries.values()])
+    announced = [announcement(entries[each.id]) for each in new if entries[each.id].action in ANNOUNCED]
     if announced:
         bus.publish(announced)
-    uncountable = [event for event in events if not _countable(event)]
-    for day, of_day in _by_day(event for event in events if event not in uncountable).items():
-        changes = increments(of_day)
-        if changes:
-            counters.add_batch(of_day[0].id, changes, day=day)
-    return uncountable
+    counters.add_once(new, now=now)
+    return [event for event in told if not _countable(event)]
 
 
 def announcement(event: AuditEvent) -> tuple[str, Mapping[str, Any]]:
@@ -110,39 +96,12 @@ def _number(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() else None
 
 
-def increments(events: Sequence[AuditEvent]) -> Mapping[str, int]:
-    """Counter → change. Counters of connections by provider and status move, all others only grow."""
-    changes: Counter[str] = Counter()
-    for event in events:
-        if name := COUNTED.get(event.action):
-            changes[name] += 1
-            if event.provider is not None:
-                changes[f"{name}/{event.provider}"] += 1
-        if status := ENTERED.get(event.action):
-            left = event.details.get("from", "none")
-            changes[f"connections/{event.provider}/{status}"] += 1
-            if left != "none":
-                changes[f"connections/{event.provider}/{left}"] -= 1
-            if status == "needs_reauth" and event.reason is not None:
-                changes[f"needs_reauth_reasons/{event.reason}"] += 1
-    return {name: by for name, by in changes.items() if by}
-
-
 def _countable(event: AuditEvent) -> bool:
-    """Judged by the entry alone, so that a batch that comes again is the batch it was."""
+    """Judged by the entry alone, so that one that comes again is the one it was."""
     try:
-        _day(event)
-        return all(COUNTER_NAME.match(name) for name in increments([event]))
+        if event.time < 0:
+            return False
+        datetime.fromtimestamp(event.time, UTC)
+        return all(COUNTER_NAME.match(name) for name in increments(event))
     except (AttributeError, ArithmeticError, OSError, TypeError, ValueError):
         return False
-
-
-def _by_day(events: Iterable[AuditEvent]) -> dict[str, list[AuditEvent]]:
-    days: dict[str, list[AuditEvent]] = {}
-    for event in events:
-        days.setdefault(_day(event), []).append(event)
-    return days
-
-
-def _day(event: AuditEvent) -> str:
-    return datetime.fromtimestamp(event.time, UTC).strftime("%Y-%m-%d")

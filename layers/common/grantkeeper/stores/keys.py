@@ -14,6 +14,8 @@ from grantkeeper import ids
 
 Key = tuple[str, str]
 
+COUNTED_TOGETHER = 10  # seconds whose marks stand in one partition, to be read together
+
 # --- table Grants ---
 
 
@@ -132,9 +134,9 @@ def counter(day: str, shard: int) -> Key:
     return f"COUNTER#{day}#{shard}", "COUNTER"
 
 
-def batch(batch_id: str) -> Key:
-    """The mark of a batch already counted."""
-    return f"BATCH#{batch_id}", "BATCH"
+def counted(second: int, first: str) -> Key:
+    """The mark of what one delivery held of a second (epoch) and is counted; `first`: the hash of its first event."""
+    return f"BATCH#{second // COUNTED_TOGETHER}", f"{second:012d}#{first}"
 
 
 # --- table Requests ---

@@ -31,10 +31,14 @@ def new_generation(record: Mapping[str, Any]) -> AuditEvent | None:
         raise UnreadableRecord(_name(record)) from None
     if before is None or after is None or after.generation <= before.generation:
         return None
+    replaced = after.caused_by == "connect"
+    details = {"name": after.name, "generation": str(after.generation)}
+    if before.status == "needs_reauth" and after.status == "active" and not replaced:
+        details["from"] = before.status  # a late holder brought its successor; a re-connect has an entry that says so
     return AuditEvent(
         id=f"evt_{after.connection_id}.{after.name}.{after.generation}",
         time=after.refreshed_at,
-        action="grant.replaced" if after.caused_by == "connect" else "grant.refreshed",
+        action="grant.replaced" if replaced else "grant.refreshed",
         actor=after.actor or "system",
         sub=after.sub,
         connection_id=after.connection_id,
@@ -42,7 +46,7 @@ def new_generation(record: Mapping[str, Any]) -> AuditEvent | None:
         service=after.service,
         reason=after.caused_by,
         request_id=after.request_id or None,
-        details={"name": after.name, "generation": str(after.generation)},
+        details=details,
     )
 
 

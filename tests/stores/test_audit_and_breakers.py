@@ -1,4 +1,4 @@
-"""The trail, the counters, breakers and rate windows."""
+"""The trail, breakers and rate windows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from grantkeeper.errors import StoreUnavailable
 from grantkeeper.model import BranchKey, BreakerState
 from grantkeeper.stores.breakers import DynamoBreakers
 from tests.doubles.aws import memory_wiring
@@ -137,50 +136,6 @@ def test_a_later_generation_in_the_trail_gives_an_old_row_away(world: Any) -> No
     assert not world.audit.generation_recorded("con_2", "main", 1)
     world.audit.record(event("connection.used", connection_id="con_1", time=NOON + 999))
     assert not world.audit.generation_recorded("con_1", "main", 8)
-
-
-# --- counters ---
-
-
-def test_a_batch_is_counted_once_however_often_it_is_delivered(world: Any) -> None:
-    """Of 8 deliveries at once too."""
-    outcomes = race(8, lambda _: world.counters.add_batch("evt_1", {"connections.active": 3, "refreshed": 10}, day=DAY))
-    assert sorted(outcomes) == [False] * 7 + [True]
-    assert world.counters.totals() == {"connections.active": 3, "refreshed": 10}
-
-
-def test_counters_go_up_and_down_over_batches_and_days(world: Any) -> None:
-    """The total over all days, and each day alone."""
-    for number, (change, day) in enumerate([(5, DAY), (-2, DAY), (0, DAY), (4, "2026-11-22")]):
-        assert world.counters.add_batch(f"evt_{number}", {"connections.active": change}, day=day)
-    assert world.counters.totals() == {"connections.active": 7}
-    assert world.counters.of_day(DAY) == {"connections.active": 3}
-    assert world.counters.of_day("2026-11-22") == {"connections.active": 4}
-    assert world.counters.of_day("2026-11-23") == {}
-
-
-def test_racing_batches_all_count(world: Any) -> None:
-    """32 projectors at once, in conflict with each other."""
-    outcomes = race(32, lambda n: world.counters.add_batch(f"evt_{n}", {"refreshed": 1}, day=DAY))
-    counted = outcomes.count(True)
-    assert all(o is True or isinstance(o, StoreUnavailable) for o in outcomes)
-    assert world.counters.totals() == {"refreshed": counted}
-    assert counted >= 1
-
-
-@pytest.mark.parametrize("fault", ["retry_silently", "lose_acknowledgement"])
-def test_d03_a_count_whose_acknowledgement_was_lost_is_counted_once(world: Any, fault: str) -> None:
-    """ADD is applied twice by a retry; in the batch's transaction it is not."""
-    getattr(world.aws.dynamodb.faults, fault)("transact_write_items")
-    assert world.counters.add_batch("evt_1", {"refreshed": 1}, day=DAY)
-    assert world.counters.totals() == {"refreshed": 1}
-
-
-@pytest.mark.parametrize("name", ["", "UPPER", "a b", "a#b", "x" * 101, "pk\n"])
-def test_d01_odd_names_of_counters_are_refused(world: Any, name: str) -> None:
-    """Names come from a table of constants; this is the second line."""
-    with pytest.raises(ValueError, match="counter"):
-        world.counters.add_batch("evt_1", {name: 1}, day=DAY)
 
 
 # --- breakers ---
