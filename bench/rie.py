@@ -22,7 +22,7 @@ import urllib.request
 from pathlib import Path
 
 INIT_REPORT = re.compile(rb'INIT REPORT\(durationMs: ([\d.]+)|INIT REPORT.*?"?durationMs"?[:=] ?([\d.]+)')
-DEADLINE = 75.0
+DEADLINE = 40.0
 
 
 class RieFailed(RuntimeError):

@@ -9,6 +9,8 @@ import pytest
 from grantkeeper.errors import StoreUnavailable
 from grantkeeper.model import ShardMark
 from grantkeeper.services.due_shards import ANY_TIME, EMPTY_FOR, MOST_SHARDS, PATROL, PATROL_TURN, in_turn, patrolled
+from grantkeeper.services.sweep import SILENT
+from grantkeeper.stores.retrying import MAX_ATTEMPTS
 from tests.doubles.fleet import MINUTE, Fleet
 
 HOUR = 3600
@@ -172,6 +174,42 @@ def test_a_shard_that_does_not_answer_hides_no_other(fleet):
     faults.clear()
     fleet.tick(4)
     assert fleet.generations(rows.values()) == {2}
+
+
+def test_an_index_that_does_not_answer_ends_the_sweep_early(fleet):
+    """Each shard is waited for three seconds: sixty-four would outlast the function. The next sweep finds the same."""
+    fleet.tick(64)
+    due = fleet.connect(20, shards=64)
+    faults = fleet.world.aws.dynamodb.faults
+    faults.throttle("query", times=1000)
+    before = faults.count("query")
+
+    with pytest.raises(StoreUnavailable):
+        fleet.tick(64)
+
+    assert faults.count("query") - before <= SILENT * MAX_ATTEMPTS
+    faults.clear()
+    fleet.tick(64)
+    assert fleet.generations(due) == {2}
+
+
+def test_shards_that_do_not_answer_hide_no_other_once_one_has(fleet):
+    """Three silent ones, an answer, and more silent ones: all the others are read."""
+    fleet.tick(16)
+    rows = {shard: fleet.connect_in(shard, shards=16) for shard in range(16)}
+    first = in_turn(16, now=fleet.world.now + MINUTE)
+    silent = {str(shard) for shard in (*first[:3], *first[4:8])}
+    fleet.world.aws.dynamodb.faults.throttle(
+        "query",
+        times=1000,
+        code="AccessDeniedException",  # an answer that no repeating mends, so that no time passes
+        when=lambda r: r["ExpressionAttributeValues"].get(":shard", {}).get("S") in silent,
+    )
+
+    report = fleet.tick(16)
+
+    assert report.shards_unread == len(silent)
+    assert {shard for shard, row in rows.items() if fleet.world.grant(row).generation == 1} == {int(s) for s in silent}
 
 
 def test_shards_are_read_from_another_one_each_minute():

@@ -24,6 +24,7 @@ BUDGET = 45.0  # seconds for one sweep
 RESERVE = 5.0  # seconds kept for what else the invocation does
 MOST_DUE = 1000  # ids read of one shard at once
 MOST_LOOKS = 5  # at one shard, past providers that are down
+SILENT = 4  # shards asked in vain, and none answered yet: the index is down, and the other shards are not waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +145,11 @@ def _due(
     """
     These shards, oldest first over all of them, each grant once; and how many could not be read.
 
-    One that does not answer hides none of the others.
+    One that does not answer hides none of the others, unless the first ones all keep silent: then the sweep ends
+    instead of waiting its whole budget for each of the rest. The next one begins at another shard.
 
     Raises:
-        StoreUnavailable: None of them answered.
+        StoreUnavailable: None of them answered, or none of the first four.
     """
     found: dict[tuple[str, str], DueGrant] = {}
     failures: list[StoreUnavailable] = []
@@ -159,8 +161,8 @@ def _due(
                 found[(each.connection_id, each.name)] = each
         except StoreUnavailable as error:
             failures.append(error)
-    if failures and len(failures) == len(shards):
-        raise failures[-1]
+            if len(failures) == at + 1 == min(SILENT, len(shards)):
+                raise
     return _by_age(found.values()), len(failures)
 
 
