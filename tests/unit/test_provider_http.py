@@ -670,7 +670,7 @@ def test_f10_a_connection_that_cannot_be_closed_has_answered_all_the_same(http, 
 
 
 def test_f10_bytes_behind_a_whole_answer_cost_nothing(http, adversary):
-    """More than was announced, and then a reset: the answer is read."""
+    """More than was announced, and then a reset: the answer is read, and its connection is not used again."""
 
     def behave(wire, _request):
         wire.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%sgarbage" % (len(WHOLE), WHOLE))
@@ -678,7 +678,43 @@ def test_f10_bytes_behind_a_whole_answer_cost_nothing(http, adversary):
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return False
 
-    assert http.send(post(adversary(behave).url())).body == WHOLE
+    server = adversary(behave)
+    for _ in range(3):
+        assert http.send(post(server.url())).body == WHOLE
+    assert (server.connections, len(server.requests)) == (3, 3)  # and no request was sent twice
+
+
+@pytest.mark.parametrize(
+    "framing", [b"content-length: %d\r\n\r\n%s", b"transfer-encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n"]
+)
+def test_f10_an_answer_too_many_is_nobodys(http, adversary, framing):
+    """Two whole answers to one request: the second is not handed to whoever asks next."""
+
+    def behave(wire, request):
+        body = request.partition(b"\r\n\r\n")[2]
+        answer = b"HTTP/1.1 200 OK\r\n" + framing % (len(body), body)
+        wire.sendall(answer * 2)
+
+    server = adversary(behave)
+    for name in (b"alice", b"bob", b"carol"):
+        assert http.send(HttpRequest("POST", server.url(), (), name)).body == name
+    assert (server.connections, len(server.requests)) == (3, 3)
+
+
+def test_connections_are_kept_whatever_ends_the_answer(http, adversary):
+    """By its length or by its last chunk, after an informational answer, and without a body."""
+    answers = iter([
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}",
+    ])  # fmt: skip
+    server = adversary(lambda wire, _request: wire.sendall(next(answers)))
+    for _ in range(5):
+        http.send(post(server.url()))
+
+    assert (server.connections, len(server.requests)) == (1, 5)
 
 
 def test_c47_a_packed_answer_that_is_whole_counts_without_its_checksum(http, adversary):
@@ -742,7 +778,7 @@ def test_the_library_is_loaded_by_the_first_request_and_not_before():
         "import sys, secrets, socket, botocore.session, botocore.httpsession\n"
         "before = set(sys.modules)\n"
         "from grantkeeper.errors import ProviderUnavailable\n"
-        "from grantkeeper.ports import HttpRequest\n"
+        "from grantkeeper.model import HttpRequest\n"
         "from grantkeeper.provider_http import Httpx2ProviderHttp\n"
         "http = Httpx2ProviderHttp(allow_private_addresses=True)\n"
         "def send(url):\n"

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from http.cookiejar import CookieJar
 from typing import Any
 
+import h11
 import httpcore2
 import httpx2
 
 from grantkeeper.provider_address import Resolver
-from grantkeeper.provider_wire import MAX_IDLE, Backend
+from grantkeeper.provider_wire import CURRENT, MAX_IDLE, Backend
 
 MAX_KEPT = 50  # connections kept open while unused: one for each thread of the largest batch, twice over
 FAILURES = (OSError, httpcore2.ProtocolError, httpcore2.NetworkError, httpx2.HTTPError, httpx2.InvalidURL)
@@ -51,7 +52,7 @@ class Transport(httpx2.BaseTransport):
             )
         )
         return httpx2.Response(
-            answer.status, headers=answer.headers, stream=_Body(answer), extensions=answer.extensions
+            answer.status, headers=answer.headers, stream=_Body(answer, request.method), extensions=answer.extensions
         )
 
     def close(self) -> None:
@@ -60,14 +61,40 @@ class Transport(httpx2.BaseTransport):
 
 
 class _Body(httpx2.SyncByteStream):
-    def __init__(self, answer: httpcore2.Response) -> None:
+    def __init__(self, answer: httpcore2.Response, method: str) -> None:
         self._answer = answer
+        self._method = method
 
     def __iter__(self) -> Iterator[bytes]:
         return self._answer.iter_stream()
 
     def close(self) -> None:
-        self._answer.close()
+        """Give the connection back; one on which more came than the answer is not used again."""
+        try:
+            if not _ends_there(bytes(CURRENT.get().received), method=self._method):
+                self._answer.extensions["network_stream"].spoil()
+        finally:
+            self._answer.close()
+
+
+def _ends_there(received: bytes, *, method: str) -> bool:
+    """
+    Tell whether an answer and nothing else was received.
+
+    httpcore2 keeps what came behind an answer, and reads it as the answer to the next request on the connection: that
+    of another user's refresh. So the answer is read once more, which takes some 50 µs.
+    """
+    reader = h11.Connection(h11.CLIENT)
+    reader.send(h11.Request(method=method, target="/", headers=[("host", "provider")]))
+    reader.send(h11.EndOfMessage())
+    reader.receive_data(received)
+    try:
+        event = reader.next_event()
+        while not isinstance(event, h11.EndOfMessage) and event not in (h11.NEED_DATA, h11.PAUSED):
+            event = reader.next_event()
+    except h11.RemoteProtocolError:
+        return False
+    return isinstance(event, h11.EndOfMessage) and not reader.trailing_data[0]
 
 
 class _NoCookies(CookieJar):

@@ -12,7 +12,7 @@ import ssl
 import time
 from collections.abc import Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpcore2
@@ -34,12 +34,14 @@ class Exchange:
         deadline: On the monotonic clock.
         touched: A byte of the request may have left.
         ended: The other side has closed or reset the connection.
+        received: All that was read, as it came.
     """
 
     target: Target
     deadline: float
     touched: bool = False
     ended: bool = False
+    received: bytearray = field(default_factory=bytearray, repr=False)  # holds tokens
 
     def left(self, most: float = 3600.0) -> float:
         """Seconds until the deadline, `most` at the most. Raises TimeoutError when it has passed."""
@@ -58,6 +60,11 @@ class Wire(httpcore2.NetworkStream):
     def __init__(self, wire: socket.socket) -> None:
         self._wire = wire
         self._used = time.time()
+        self._spoilt = False
+
+    def spoil(self) -> None:
+        """Let nobody use the connection again: more came than the answer."""
+        self._spoilt = True
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - httpcore2's, per read
         """Read what has come. Raises OSError."""
@@ -65,6 +72,7 @@ class Wire(httpcore2.NetworkStream):
         self._wire.settimeout(exchange.left())
         data = self._wire.recv(max_bytes)
         exchange.ended = not data
+        exchange.received += data
         self._used = time.time()
         return data
 
@@ -107,7 +115,7 @@ class Wire(httpcore2.NetworkStream):
         """
         if info != "is_readable":
             return None
-        if self._wire.fileno() < 0 or not 0 <= time.time() - self._used < MAX_IDLE:
+        if self._spoilt or self._wire.fileno() < 0 or not 0 <= time.time() - self._used < MAX_IDLE:
             return True
         poll = select.poll()  # not select(), which fails beyond 1024 descriptors
         poll.register(self._wire, select.POLLIN)
