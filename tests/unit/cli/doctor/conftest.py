@@ -20,8 +20,7 @@ from cli.doctor.findings import Family, Finding
 from cli.doctor.patient import Patient
 from cli.stack import Stack
 from grantkeeper.api_key_format import new_api_key
-from grantkeeper.model import ApiKey, Client, Identity, User
-from grantkeeper.ports import ShardMark
+from grantkeeper.model import ApiKey, Client, Identity, ShardMark, User
 from grantkeeper.services.rotate_keys import ensure_keys
 from grantkeeper.wiring import Wiring
 from tests.support import bare_stack, ministack

@@ -8,8 +8,7 @@ from dataclasses import replace
 from cli import operator
 from cli.doctor import encryption, functions, issuer, people, providers, queues, tables, watching
 from grantkeeper.api_key_format import new_api_key
-from grantkeeper.model import ApiKey, Client
-from grantkeeper.ports import ShardMark
+from grantkeeper.model import ApiKey, Client, ShardMark
 from grantkeeper.services.manage_api_keys import CLIENT_SCOPES
 
 
