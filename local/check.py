@@ -15,7 +15,7 @@ CHECKS = {
     "ruff format": ("ruff", "format", "--check", "--quiet", "."),
     "ruff check": ("ruff", "check", "--quiet", "."),
     "mypy": ("mypy", "--no-error-summary", *(path for path in TYPED if (ROOT / path).exists())),
-    "cfn-lint": ("cfn-lint", "template.yaml"),
+    "cfn-lint": ("cfn-lint", "template.yaml", "waf.yaml"),
     "openapi.json": ("python", "-m", "local.openapi", "--check"),
 }
 

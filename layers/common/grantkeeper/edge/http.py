@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -142,8 +143,18 @@ Handler = Callable[[Request], Response]
 class App:
     """A table of routes, and the Lambda handler that dispatches to it."""
 
-    def __init__(self, *, on_error: Callable[[Request | None, BaseException], None] | None = None) -> None:
-        """Args: on_error: told of every bug (an exception that is not ours), with its stack, for the log."""
+    def __init__(
+        self,
+        *,
+        on_error: Callable[[Request | None, BaseException], None] | None = None,
+        env: Mapping[str, str] = os.environ,
+    ) -> None:
+        """
+        Args:
+            on_error: Told of every bug (an exception that is not ours), with its stack, for the log.
+            env: Says whether a distribution stands in front; read here so that no function can forget it.
+        """
+        self._enter = _entrance(env)
         self.routes: dict[str, Handler] = {}
         self.operations: dict[str, Operation] = {}
         self._on_error = on_error
@@ -176,7 +187,7 @@ class App:
         """Answer one API Gateway event; never raises."""
         request: Request | None = None
         try:
-            request = parse_event(event)
+            request = self._enter(parse_event(event))
             handler = self.routes.get(request.route)
             if handler is None:
                 raise _no_such_route(request, self.routes)
@@ -188,6 +199,16 @@ class App:
                 self._on_error(request, error)
             response = problem(GrantkeeperError(), request)
         return render(response, request, request_id=_request_id(event))
+
+
+def _entrance(env: Mapping[str, str]) -> Callable[[Request], Request]:
+    """How requests come in: past the front door where there is one, and as they are elsewhere."""
+    hashes = env.get("ORIGIN_SECRET_HASHES")
+    if not hashes:
+        return lambda request: request
+    from grantkeeper.edge.front_door import FrontDoor  # noqa: PLC0415 - for deployments with a distribution
+
+    return FrontDoor(hashes.split(",")).enter
 
 
 def _request_id(event: Mapping[str, Any]) -> str:
