@@ -200,7 +200,6 @@ def delete_connection(request: Request) -> Response:
         request.path_params["id"],
         principal=principal,
         connections=app_wiring.connections,
-        grants=app_wiring.grants,
         work_queue=app_wiring.work_queue,
         catalog=app_wiring.catalog,
         now=_now(),
@@ -300,7 +299,9 @@ def _page(error: GrantkeeperError, request: Request) -> Response:
 def _upstream(connection: Connection) -> Disconnected:
     from grantkeeper.services.upstream_state import upstream_state  # noqa: PLC0415 - of what is over
 
-    return upstream_state(connection, grants=app_wiring.grants, audit=app_wiring.audit, catalog=app_wiring.catalog)
+    return upstream_state(
+        connection, connections=app_wiring.connections, audit=app_wiring.audit, catalog=app_wiring.catalog
+    )
 
 
 def _principal(request: Request) -> Principal:

@@ -243,7 +243,6 @@ class ConnectWorld:
             connection_id,
             principal=principal,
             connections=w.connections,
-            grants=w.grants,
             work_queue=w.work_queue,
             catalog=w.catalog,
             now=self.now,

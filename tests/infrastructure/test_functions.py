@@ -46,7 +46,7 @@ def test_i07_the_sweeper_is_deployed_before_those_whose_shards_it_reads():
     resources = source()["Resources"]
     writers = {n for n, f in functions().items() if "DUE_SHARDS" in f["Environment"]["Variables"]} - {"SweeperFunction"}
 
-    assert len(writers) == 5
+    assert len(writers) == 6
     assert {resources[name].get("DependsOn") for name in writers} == {"SweeperFunction"}
     assert source()["Parameters"]["DueShards"]["MaxValue"] == MOST_SHARDS
 

@@ -26,7 +26,7 @@ from grantkeeper import ids
 from grantkeeper.api_key_format import new_api_key
 from grantkeeper.counter_names import Counted
 from grantkeeper.edge import principals
-from grantkeeper.model import ALL_SCOPES, ApiKey, Client, Session
+from grantkeeper.model import ALL_SCOPES, ApiKey, Avatar, Client, Session
 from tests.doubles.aws import ENVIRONMENT, memory_wiring
 from tests.doubles.connect_world import BACK, KEY_SERVICE, RECORD, SERVICE, ConnectWorld
 from tests.doubles.deployment import CONFIDENTIAL_CLIENT, SECRET, actions, deployment, register
@@ -566,7 +566,17 @@ def administer(stack: Stack) -> None:
     for _ in range(32):  # so many calls are counted by one write
         stack.call("AdminFunction", "GET /v1/admin/users/{sub}", path=path, headers=key)
     stack.call("AdminFunction", "GET /v1/admin/users", headers=bearer, status=403)
-    admin = stack.admin()
+    listed = stack.call("AdminFunction", "GET /v1/admin/connections", query={"provider": "example"}, headers=key)
+    connection = json.loads(listed["body"])["connections"][0]["id"]
+    stack.call("AdminFunction", "GET /v1/admin/connections", query={"user": identity.sub}, headers=key)
+    admin, one = stack.admin(), f"/v1/admin/connections/{connection}"
+    stack.call("AdminFunction", "GET /v1/admin/connections/{id}", path=one, headers=admin)
+    picture, event = Avatar("example", NOON, "image/jpeg", "d1gest", b"a picture"), stack.world.event("synced")
+    profile = stack.world.wiring.connections.get(connection).profile
+    stack.world.wiring.connections.update_profile(connection, profile, avatar=picture, now=NOON, audit=event)
+    stack.call("AdminFunction", "DELETE /v1/admin/connections/{id}", path=one, headers=admin)
+    stack.deliver("WORK_QUEUE_URL", "RefreshWorkerFunction", "batch_handler")
+    stack.call("AdminFunction", "GET /v1/admin/connections/{id}", path=one, headers=admin)
     for method, what, body in (
         ("POST", "suspend", {"reason": "left"}),
         ("POST", "resume", {}),

@@ -129,12 +129,14 @@ def test_d02_no_role_may_scan_or_use_partiql_or_touch_a_table_itself():
 
 
 def test_sealed_grants_are_written_by_those_who_keep_them_and_nobody_else():
-    """Connect, refresh, disconnect and rescue write connections; counters, sessions and sweeps can't reach them."""
-    assert who_may(WRITE, "GrantsTable", "CONNECTION#con_1") == OPEN_GRANTS | {
-        "CallbackFunction",
-        "ConnectionsFunction",
-        "RescueFunction",
-    }
+    """
+    Connect, refresh, disconnect and rescue write connections; counters, sessions and sweeps can't reach them.
+
+    The administration ends connections: it can make no grant, and put none in another's place.
+    """
+    keepers = OPEN_GRANTS | {"CallbackFunction", "ConnectionsFunction", "RescueFunction"}
+    assert who_may(WRITE, "GrantsTable", "CONNECTION#con_1") == keepers | {"AdminFunction"}
+    assert who_may({"dynamodb:PutItem"}, "GrantsTable", "CONNECTION#con_1") == keepers
 
 
 def test_sealed_grants_are_read_by_nobody_who_has_no_business_with_connections():

@@ -269,6 +269,13 @@ class World:
 
     _v1_admin_providers__id__enable = _v1_admin_providers__id__disable
 
+    def _v1_admin_connections(self, route: str) -> dict[str, Any]:
+        return {**self._metrics(route), "query": {"provider": "example", "status": "active", "limit": "2"}}
+
+    def _v1_admin_connections__id(self, route: str) -> dict[str, Any]:
+        connection = self.goes if route.startswith("DELETE") else self.stays
+        return {"headers": self.admin(), "path": {"id": connection.id}}
+
     def admin(self) -> dict[str, str]:
         """Somebody with the role admin who signed in now, at a client that may administer."""
         if self.wiring.users.get("usr_root") is None:

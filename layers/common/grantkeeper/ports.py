@@ -368,6 +368,9 @@ class Connections(Protocol):
             write_ids: Only the sets of these writes; what came later stays, and stays due. None: all.
         """
 
+    def unerased(self, connection_id: str) -> Sequence[int]:
+        """Generations of the sealed sets of a revoked connection that are not erased yet; consistent."""
+
     def sharing(self, credentials_id: str, account_id: str, *, now: int) -> Sequence[str]:
         """
         Ids of the connections under the same credentials and provider account: the radius of a revocation.

@@ -100,7 +100,7 @@ class Wiring:
         """Connections without anything sealed, for the administration."""
         from grantkeeper.stores.seen_connections import SeenConnections
 
-        return SeenConnections(self.aws.dynamodb, self._grants)
+        return SeenConnections(self.aws.dynamodb, self._grants, self._audit, due_shards=self.due_shards)
 
     @cached_property
     def avatars(self) -> ports.Avatars:

@@ -158,7 +158,6 @@ def disconnect_as_the_user(world: RefreshWorld) -> None:
         world.connection_id,
         principal=Principal("user", frozenset({"connections:write"}), client_id=CLIENT, sub=ALICE),
         connections=world.wiring.connections,
-        grants=world.wiring.grants,
         work_queue=world.wiring.work_queue,
         catalog=world.ports().catalog,
         now=world.now,

@@ -17,7 +17,7 @@ TWO_SERVICES = [
 def state(world, connection_id):
     wiring = world.wiring
     connection = wiring.connections.get(connection_id)
-    return upstream_state(connection, grants=wiring.grants, audit=wiring.audit, catalog=wiring.catalog)
+    return upstream_state(connection, connections=wiring.connections, audit=wiring.audit, catalog=wiring.catalog)
 
 
 def test_queued_and_then_revoked_upstream():

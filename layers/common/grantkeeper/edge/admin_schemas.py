@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from pydantic import Field
 
-from grantkeeper.edge.schemas import Consent, Id, Identity, ListedConnection, OwnApiKey, Time
+from grantkeeper.edge.schemas import Connection, Consent, Id, Identity, ListedConnection, OwnApiKey, Scopes, Time
 from grantkeeper.model import AuthMethod, Role
 from grantkeeper.services.change_user import SuspensionReason
 
@@ -261,6 +261,28 @@ class AdminUserDetail(AdminUser):
     counts: Annotated[dict[str, int], Field(description="How many of each kind there are")]
 
 
+class AdminHistoryEntry(TypedDict):
+    """What happened, who did it, and why: ids and enums, which is all that the trail holds."""
+
+    id: str
+    time: Time
+    action: str
+    actor: str
+    client_id: str | None
+    reason: str | None
+    request_id: str | None
+    details: dict[str, str]
+
+
+class AdminConnection(Connection):
+    """A connection with what operators look for: who opened it, what was asked, and the newest of its trail."""
+
+    client_id: str
+    requested_scopes: Scopes
+    used_day: Annotated[str | None, Field(description="The last day a token was handed out, UTC")]
+    history: Annotated[list[AdminHistoryEntry], Field(description="Newest first, 50 at most")]
+
+
 class RoleChange(TypedDict):
     """The role a user shall have."""
 
@@ -285,6 +307,8 @@ ADMIN_PARAMETERS: dict[str, tuple[Any, str]] = {
     "client_id:key": (Id, "Only of this client"),
     "user:key": (Id, "Only this user's own"),
     "q": (Annotated[str, Field(max_length=254)], "How the e-mail address begins; or the whole id of a user"),
+    "provider:of": (Id, "Only of this provider"),
+    "user:of": (Id, "Only of this user, by our id; what he had too"),
     "role": (Role, "Only with this role"),
     "status:user": (UserStatus, "Only with this status"),
 }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from grantkeeper import ids
 from grantkeeper.errors import NotFound, StoreUnavailable, UnknownProvider
 from grantkeeper.model import AuditEvent, Connection, Principal, Work
-from grantkeeper.ports import Connections, Grants, WorkQueue
+from grantkeeper.ports import Connections, WorkQueue
 from grantkeeper.providers.catalog import Catalog
 from grantkeeper.providers.record import Provider
 from grantkeeper.services.revocation_radius import others_sharing, reaches_others
@@ -25,6 +26,22 @@ Upstream = Literal[
     "abandoned",
     "done",
 ]
+
+
+class Ended(Protocol):
+    """What it takes to end a connection; of a grant it sees that it is still sealed, never what is."""
+
+    def disconnect(self, connection_id: str, *, now: int, audit: AuditEvent) -> Connection | None:
+        """Revoke connection and grants at once; None when unknown; idempotent."""
+
+    def erase(self, connection_id: str, *, audit: AuditEvent, write_ids: Collection[str] | None = None) -> None:
+        """Empty the sealed sets of a revoked connection."""
+
+    def unerased(self, connection_id: str) -> Sequence[int]:
+        """Generations of the sealed sets of a revoked connection that are not erased yet; consistent."""
+
+    def sharing(self, credentials_id: str, account_id: str, *, now: int) -> Sequence[str]:
+        """Ids of the connections under the same credentials and account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +66,6 @@ def disconnect(
     *,
     principal: Principal,
     connections: Connections,
-    grants: Grants,
     work_queue: WorkQueue,
     catalog: Catalog,
     now: int,
@@ -64,16 +80,42 @@ def disconnect(
         NotFound: Unknown, or not the caller's.
         StoreUnavailable: It cannot be told whether it is revoked; asking again is safe.
     """
-    seen = visible_connection(connection_id, principal=principal, connections=connections)
-    event = _event(seen, "connection.revoked", actor=principal.actor, now=now, request_id=request_id)
-    connection = connections.disconnect(connection_id, now=now, audit=event)
+    return disconnect_seen(
+        visible_connection(connection_id, principal=principal, connections=connections),
+        actor=principal.actor,
+        connections=connections,
+        work_queue=work_queue,
+        catalog=catalog,
+        now=now,
+        request_id=request_id,
+    )
+
+
+def disconnect_seen(
+    seen: Connection,
+    *,
+    actor: str,
+    connections: Ended,
+    work_queue: WorkQueue,
+    catalog: Catalog,
+    now: int,
+    request_id: str,
+) -> Disconnected:
+    """
+    Revoke a connection that the actor may see and end, as `disconnect`.
+
+    Raises:
+        NotFound: It is gone.
+        StoreUnavailable: It cannot be told whether it is revoked; asking again is safe.
+    """
+    event = _event(seen, "connection.revoked", actor=actor, now=now, request_id=request_id)
+    connection = connections.disconnect(seen.id, now=now, audit=event)
     if connection is None:
         raise NotFound("No such connection.")
     return revoke_upstream_later(
         connection,
-        actor=principal.actor,
+        actor=actor,
         connections=connections,
-        grants=grants,
         work_queue=work_queue,
         catalog=catalog,
         now=now,
@@ -85,8 +127,7 @@ def revoke_upstream_later(
     connection: Connection,
     *,
     actor: str,
-    connections: Connections,
-    grants: Grants,
+    connections: Ended,
     work_queue: WorkQueue,
     catalog: Catalog,
     now: int,
@@ -99,8 +140,7 @@ def revoke_upstream_later(
     set, looks at the radius again when it runs, and erases. The tombstone is due by itself, so a queue that refuses
     only makes it later.
     """
-    names = grants.names(connection.id)
-    kept = [grant for name in names if (grant := grants.get(connection.id, name)) is not None and grant.sealed]
+    kept = connections.unerased(connection.id)
     provider = record_of(connection, catalog)
     if not kept:
         return Disconnected(connection, "done")
@@ -109,9 +149,8 @@ def revoke_upstream_later(
         connections.erase(connection.id, audit=event)
         return not_told(connection, provider)
 
-    generation = max(grant.generation for grant in kept)
     with contextlib.suppress(StoreUnavailable):
-        work_queue.send([Work("revoke", provider.id, ((connection.id, generation),), request_id=request_id)])
+        work_queue.send([Work("revoke", provider.id, ((connection.id, max(kept)),), request_id=request_id)])
     shared = reaches_others(provider, others_sharing(connection, connections=connections, now=now))
     return Disconnected(connection, "shared_grant_kept" if shared else "revocation_queued")
 

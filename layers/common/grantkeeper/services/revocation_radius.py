@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from grantkeeper.model import Connection
 from grantkeeper.ports import Connections, Credentials
 from grantkeeper.providers.record import Provider
+
+
+class Sharing(Protocol):
+    """Who stands under one provider account."""
+
+    def sharing(self, credentials_id: str, account_id: str, *, now: int) -> Sequence[str]:
+        """Ids of the connections under the same credentials and account, live or to be confirmed."""
 
 
 def reaches_others(provider: Provider, others: Iterable[str]) -> bool:
@@ -21,7 +29,7 @@ def reaches_others(provider: Provider, others: Iterable[str]) -> bool:
     return provider.revocation.effect != "token" and any(True for _ in others)
 
 
-def others_sharing(connection: Connection, *, connections: Connections, now: int) -> tuple[str, ...]:
+def others_sharing(connection: Connection, *, connections: Sharing, now: int) -> tuple[str, ...]:
     """
     Ids of the others that share this one's grant at the provider: live, or consented to and not confirmed yet.
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Literal
 
 from grantkeeper.model import AuditEvent, Connection
-from grantkeeper.ports import AuditTrail, Grants
+from grantkeeper.ports import AuditTrail
 from grantkeeper.providers.catalog import Catalog
-from grantkeeper.services.disconnect import Disconnected, not_told, record_of
+from grantkeeper.services.disconnect import Disconnected, Ended, not_told, record_of
 
 Word = Literal["revoked_upstream", "shared_grant_kept", "abandoned"]
 
@@ -21,21 +21,20 @@ _WORDS: dict[str | None, Word] = {
 }
 
 
-def upstream_state(connection: Connection, *, grants: Grants, audit: AuditTrail, catalog: Catalog) -> Disconnected:
+def upstream_state(connection: Connection, *, connections: Ended, audit: AuditTrail, catalog: Catalog) -> Disconnected:
     """
     Say how far the revocation of a disconnected connection is.
 
     Args:
         connection: A revoked one.
-        grants: Its tombstones; while one is sealed, the worker is not done.
+        connections: Know its tombstones; while one is sealed, the worker is not done.
         audit: The user's trail has the entry of the worker.
         catalog: For where users withdraw access themselves.
 
     Returns:
         `revocation_queued`, then how it ended: see `Disconnected`. `done`, if that is not in the trail any more.
     """
-    kept = (grants.get(connection.id, name) for name in grants.names(connection.id))
-    if any(grant is not None and grant.sealed for grant in kept):
+    if connections.unerased(connection.id):
         return Disconnected(connection, "revocation_queued")
     for event in _trail(connection, audit):
         if event.connection_id == connection.id and event.action == "grant.erased":

@@ -267,6 +267,10 @@ class DynamoConnections:
 
     # --- revoked ---
 
+    def unerased(self, connection_id: str) -> Sequence[int]:
+        """Generations of the sealed sets of a revoked connection that are not erased yet; consistent."""
+        return self._revocation.unerased(connection_id)
+
     def disconnect(self, connection_id: str, *, now: int, audit: AuditEvent) -> Connection | None:
         """Revoke connection and grants at once, in one transaction; None when unknown; idempotent."""
         return self._revocation.disconnect(connection_id, now=now, audit=audit)

@@ -49,6 +49,11 @@ def account_entry(sub: str, service: str, account_id: str) -> Key:
     return f"USER#{sub}", f"CONN#{service}#{ids.digest(account_id)}"
 
 
+def past_connection(sub: str, connection_id: str) -> Key:
+    """That a connection was the user's, until its last trace is erased."""
+    return f"USER#{sub}", f"PAST#{connection_id}"
+
+
 def consent(sub: str, client_id: str, connection_id: str) -> Key:
     """What a user allowed a client."""
     return f"USER#{sub}", f"CONSENT#{client_id}#{connection_id}"

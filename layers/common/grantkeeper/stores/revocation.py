@@ -1,8 +1,13 @@
-"""Disconnecting: tombstones at once; the sealed sets stay due until they are revoked upstream and erased."""
+"""
+Disconnecting: tombstones at once; the sealed sets stay due until they are revoked upstream and erased.
+
+Nothing here looks at what is sealed, so that whoever may see no sealed bytes may disconnect (T-08). A tombstone is due
+exactly as long as its set is not erased.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,13 +17,18 @@ from grantkeeper.stores import keys
 from grantkeeper.stores.audit_item import audit_writes
 from grantkeeper.stores.connection_item import list_key, read_connection
 from grantkeeper.stores.grant_item import due_shard
-from grantkeeper.stores.items import Item, from_value
+from grantkeeper.stores.items import Item, from_value, to_value
 from grantkeeper.stores.retrying import TransactionFailed
-from grantkeeper.stores.table import Table, new_write_id
+from grantkeeper.stores.table import Table, key_item, new_write_id
 
 if TYPE_CHECKING:
     from grantkeeper.model import Connection
 
+PUBLIC = (
+    "#pk, #sk, #sub, #client_id, #provider, #service, #account_id, #credentials_id, #scopes, #requested_scopes,"
+    " #status, #created_at, #updated_at, #kind, #label, #reason, #used_day, #token_names, #reconnect_by, #profile,"
+    " #metadata, #write_id, #generation, #due_at, #frozen_by"
+)  # every attribute of META, and of a grant how it stands
 ROUNDS = 6
 FROZEN = "frozen_by"  # marks a grant that went into an archive and lives on in another stack (`grantkeeper export`)
 FOLLOW_UP = 300  # seconds after which the sweeper sees to a revocation whose message was lost
@@ -37,10 +47,11 @@ class Revocation:
         Turn META and every grant to `revoked` in one transaction, whatever generation a refresh is at.
 
         The user's entry goes, so that the account can be connected anew, under a new id; so does the entry among those
-        who share the provider's account.
+        who share the provider's account. That it was his stays: whoever erases him finds what is left of it.
         """
         for _ in range(ROUNDS):
-            items = {item["sk"]["S"]: item for item in self.table.query(keys.connection(connection_id)[0])}
+            found = self.table.query(keys.connection(connection_id)[0], only=PUBLIC)
+            items = {item["sk"]["S"]: item for item in found}
             if "META" not in items:
                 return None
             connection = read_connection(items["META"])
@@ -51,7 +62,7 @@ class Revocation:
             writes = [
                 self._meta(connection, items["META"], now=now),
                 *(self._tombstone(connection, item, now=now) for item in grants),
-                *self._entries(connection),
+                *self._entries(connection, now=now),
                 *([self.table.to_delete(picture)] if picture[1] in items else []),
             ]
             left = {**audit.details, "from": connection.status}
@@ -66,8 +77,7 @@ class Revocation:
     def erase(self, connection_id: str, *, audit: AuditEvent, write_ids: Collection[str] | None) -> None:
         """Remove the sealed sets of tombstones, and with them their place on the due index."""
         for _ in range(ROUNDS):
-            items = self.table.query(keys.connection(connection_id)[0], prefix="GRANT#")
-            kept = [item for item in items if item["status"] == {"S": "revoked"} and "sealed" in item]
+            kept = self._unerased(connection_id)
             if write_ids is not None:
                 kept = [item for item in kept if from_value(item["write_id"]) in write_ids]
             if not kept:
@@ -78,6 +88,14 @@ class Revocation:
                 continue  # tokens that came late were put in the place of those we read
             return
         raise StoreUnavailable("The connection keeps changing.", retry_after=1)
+
+    def unerased(self, connection_id: str) -> Sequence[int]:
+        """Generations of tombstones whose sealed sets are there still; consistent."""
+        return [from_value(item["generation"]) for item in self._unerased(connection_id)]
+
+    def _unerased(self, connection_id: str) -> list[Item]:
+        items = self.table.query(keys.connection(connection_id)[0], prefix="GRANT#", only=PUBLIC)
+        return [item for item in items if item["status"] == {"S": "revoked"} and "due_at" in item]
 
     def _meta(self, connection: Connection, stored: Item, *, now: int) -> Item:
         return self.table.to_update(
@@ -116,12 +134,13 @@ class Revocation:
             },
         )
 
-    def _entries(self, connection: Connection) -> list[Item]:
+    def _entries(self, connection: Connection, *, now: int) -> list[Item]:
         own = {":own": connection.id}
         entry = keys.account_entry(connection.sub, connection.service, connection.account_id)
         free = self.table.to_delete(entry, condition="attribute_not_exists(#pk) OR #connection_id = :own", values=own)
         shared = keys.shared_account(connection.credentials_id, connection.account_id, connection.id)
-        return [free, self.table.to_delete(shared)]
+        past = key_item(keys.past_connection(connection.sub, connection.id)) | {"ended_at": to_value(now)}
+        return [free, self.table.to_delete(shared), self.table.to_put(past)]
 
     def _emptied(self, item: Item) -> Item:
         return self.table.to_update(
