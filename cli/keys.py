@@ -7,6 +7,7 @@ import click
 from cli import operator
 from cli.console_client import SIGN_UP, ensure_console
 from cli.output import day, show_list
+from cli.rotate import rotate
 from cli.stack import Stack
 
 
@@ -32,7 +33,10 @@ def init(stack: Stack, *, console_sign_up: str | None) -> None:
 
 @click.group("keys")
 def keys() -> None:
-    """The keys that sign ID and access tokens."""
+    """The keys that sign tokens, and those that grants are sealed under."""
+
+
+keys.add_command(rotate)
 
 
 @keys.command("list")

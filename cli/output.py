@@ -8,7 +8,7 @@ is on standard output, and everything said on the way there on standard error.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,8 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -67,10 +69,31 @@ STYLES = {
 }  # fmt: skip
 
 
+class Progress:
+    """What a block of work tells while it goes on; without a terminal nothing of it is shown."""
+
+    def __call__(self, more: int = 1) -> None:
+        """So many more are done."""
+
+    def stage(self, what: str, done: int, total: int | None) -> None:
+        """Something else is being done now: how much of how much (None when nobody knows)."""
+
+
+class _Bar(Progress):
+    def __init__(self, bar: RichProgress, task: TaskID) -> None:
+        self._bar, self._task = bar, task
+
+    def __call__(self, more: int = 1) -> None:
+        self._bar.update(self._task, advance=more)
+
+    def stage(self, what: str, done: int, total: int | None) -> None:
+        self._bar.update(self._task, description=what, completed=done, total=total)
+
+
 @contextmanager
-def progress(what: str, *, total: int | None, quiet: bool = False) -> Iterator[Callable[..., None]]:
+def progress(what: str, *, total: int | None, quiet: bool = False) -> Iterator[Progress]:
     """
-    A bar on standard error while a block works: call what you get with how many more are done.
+    A bar on standard error while a block works.
 
     Args:
         what: What is being done, e.g. `Re-sealing`.
@@ -79,14 +102,14 @@ def progress(what: str, *, total: int | None, quiet: bool = False) -> Iterator[C
     """
     err = console(stderr=True)
     if quiet or not err.is_terminal:
-        yield lambda _more=1: None
+        yield Progress()
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as RichProgress
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda more=1: bar.update(task, advance=more)
+    with RichProgress(*columns, console=err, transient=True) as bar:
+        yield _Bar(bar, bar.add_task(what, total=total))
 
 
 def day(epoch: int) -> str:

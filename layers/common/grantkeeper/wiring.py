@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from grantkeeper import admin_ports, ports
+    from grantkeeper.key_rotation import Rotations, SealedGrants
     from grantkeeper.providers.catalog import Catalog
     from grantkeeper.services.admin_connections import Seen
     from grantkeeper.services.provider_keys import ProviderKeys
@@ -324,6 +325,20 @@ class Wiring:
         from grantkeeper.stores.branch_keys import DynamoBranchKeys
 
         return DynamoBranchKeys(self.aws.dynamodb, self._grants, self._audit_if_any)
+
+    @cached_property
+    def rotations(self) -> Rotations:
+        """For the operator's command."""
+        from grantkeeper.stores.rotations import DynamoRotations
+
+        return DynamoRotations(self.aws.dynamodb, self._grants, self._audit)
+
+    @cached_property
+    def sealed_grants(self) -> SealedGrants:
+        """For the operator's command: no function may scan."""
+        from grantkeeper.stores.sealed_grants import DynamoSealedGrants
+
+        return DynamoSealedGrants(self.aws.dynamodb, self._grants)
 
     @cached_property
     def signing_keys(self) -> ports.SigningKeys:

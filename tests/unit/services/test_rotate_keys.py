@@ -19,7 +19,6 @@ from grantkeeper.services.rotate_keys import (
     RotationSchedule,
     ensure_keys,
     revoke_signing_key,
-    rotate_branch_keys,
     signing_key_age,
 )
 from grantkeeper.stores.branch_keys import DynamoBranchKeys
@@ -224,18 +223,6 @@ def test_branch_keys_get_a_version_a_year_and_keep_the_old_ones(sweeper):
     assert sweeper.branch_keys.newest(3).version == 2
     assert sweeper.branch_keys.get(3, 1).version == 1
     assert sweeper.branch_keys.get(3, 1).wrapped != sweeper.branch_keys.get(3, 2).wrapped
-
-
-def test_the_operator_adds_branch_versions_at_will(sweeper):
-    """`grantkeeper keys rotate` moves every bucket one version on."""
-    sweeper.ensure()
-
-    changed = rotate_branch_keys(
-        key_maker=sweeper.key_maker, branch_keys=sweeper.branch_keys, now=NOON, by=Operator("operator:ops")
-    )
-
-    assert [event.actor for event in changed] == ["operator:ops"] * 16
-    assert all(sweeper.branch_keys.newest(bucket).version == 2 for bucket in range(16))
 
 
 # --- races and faults ---

@@ -95,33 +95,7 @@ def ensure_keys(
     for bucket in range(schedule.buckets):
         newest = branch_keys.newest(bucket)
         if newest is None or newest.created_at + schedule.branch_period <= now:
-            changed += _add_branch_key(key_maker, branch_keys, newest, bucket=bucket, now=now, by=by)
-    return changed
-
-
-def rotate_branch_keys(
-    *,
-    key_maker: KeyMaker,
-    branch_keys: BranchKeys,
-    now: int,
-    schedule: RotationSchedule = SCHEDULE,
-    by: Operator = SWEEPER,
-) -> Sequence[AuditEvent]:
-    """
-    Add a version to every bucket now.
-
-    Grants move to it when they are next saved; the old versions open what they sealed.
-
-    Returns:
-        The audit entries of the versions added.
-
-    Raises:
-        StoreUnavailable: KMS or DynamoDB does not answer.
-    """
-    changed: list[AuditEvent] = []
-    for bucket in range(schedule.buckets):
-        newest = branch_keys.newest(bucket)
-        changed += _add_branch_key(key_maker, branch_keys, newest, bucket=bucket, now=now, by=by)
+            changed += add_branch_key(key_maker, branch_keys, newest, bucket=bucket, now=now, by=by)
     return changed
 
 
@@ -194,17 +168,17 @@ def _next_step(
     for alg in ALGORITHMS:
         live = ring.live(alg, now=now)
         if not live:
-            return _published(ring, key_maker, alg, active_from=now, now=now, by=by)
+            return published(ring, key_maker, alg, active_from=now, now=now, by=by)
         newest = live[-1]
         ends_at = newest.active_from + schedule.signing_period
         if ends_at - schedule.publish_ahead <= now:
             active_from = max(now + schedule.publish_ahead, ends_at)
-            retiring = _with(ring, replace(newest, retire_at=active_from + schedule.keep))
-            return _published(retiring, key_maker, alg, active_from=active_from, now=now, by=by)
+            retiring = with_key(ring, replace(newest, retire_at=active_from + schedule.keep))
+            return published(retiring, key_maker, alg, active_from=active_from, now=now, by=by)
     return None
 
 
-def _published(
+def published(
     ring: SigningKeyRing,
     key_maker: KeyMaker,
     alg: Literal["ES256", "RS256"],
@@ -213,6 +187,7 @@ def _published(
     now: int,
     by: Operator,
 ) -> tuple[SigningKeyRing, AuditEvent]:
+    """Return the next version of the ring with a new key in it, and the audit entry of that."""
     jwk, wrapped = key_maker.signing_pair(alg)
     key = SigningKey(thumbprint(jwk), alg, jwk, created_at=now, active_from=active_from)
     added = replace(ring, version=ring.version + 1, keys=(*ring.keys, key), wrapped={**ring.wrapped, key.kid: wrapped})
@@ -220,7 +195,7 @@ def _published(
     return added, event
 
 
-def _with(ring: SigningKeyRing, key: SigningKey) -> SigningKeyRing:
+def with_key(ring: SigningKeyRing, key: SigningKey) -> SigningKeyRing:
     """Put a key in place of its older self, within the same version."""
     return replace(ring, keys=tuple(key if other.kid == key.kid else other for other in ring.keys))
 
@@ -240,15 +215,16 @@ def _promoted(ring: SigningKeyRing, *, alg: str, now: int) -> SigningKeyRing:
     live = ring.live(alg, now=now)
     if not live or ring.active(alg, now=now) is not None:
         return ring
-    return _with(ring, replace(live[0], active_from=now))
+    return with_key(ring, replace(live[0], active_from=now))
 
 
 # --- branch keys -----------------------------------------------------------
 
 
-def _add_branch_key(
+def add_branch_key(
     key_maker: KeyMaker, branch_keys: BranchKeys, newest: BranchKey | None, *, bucket: int, now: int, by: Operator
 ) -> list[AuditEvent]:
+    """Add the version after the newest; returns its audit entry, or nothing when somebody else was faster."""
     version = 1 if newest is None else newest.version + 1
     key = BranchKey(bucket, version, key_maker.branch_key(bucket=bucket, version=version), created_at=now)
     event = by.event("branch_key.created", now=now, bucket=str(bucket), version=str(version))

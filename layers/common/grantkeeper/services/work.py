@@ -8,12 +8,13 @@ whose upstream revocation could neither be done nor put off.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from grantkeeper.errors import GrantkeeperError, RefreshPending, StoreUnavailable
+from grantkeeper.errors import GrantkeeperError, GrantUnreadable, RefreshPending, StoreUnavailable
 from grantkeeper.model import Grant, Work
 from grantkeeper.services.expiring import warn
 from grantkeeper.services.forecast import earliest, warning_of
@@ -116,8 +117,14 @@ def _one(work: Work, connection_id: str, generation: int, *, ports: RefreshPorts
     elif work.kind == "erase":
         erase(connection_id, cause=cause, ports=ports, run=run)
     else:
-        for grant in _grants(connection_id, ports=ports):
-            if grant.sealed:
+        _reseal(connection_id, ports=ports, run=run)
+
+
+def _reseal(connection_id: str, *, ports: RefreshPorts, run: Run) -> None:
+    """Bring every token of a connection under the newest key; one that does not open is told, and left as it is."""
+    for grant in _grants(connection_id, ports=ports):
+        if grant.sealed:
+            with contextlib.suppress(GrantUnreadable):  # audited as tampering where it was found
                 reseal_if_old(grant, open_grant(grant, ports=ports, run=run), ports=ports)
 
 

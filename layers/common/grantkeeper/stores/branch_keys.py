@@ -28,7 +28,11 @@ def newest_key(bucket: int) -> Key:
 
 
 class DynamoBranchKeys:
-    """`ports.BranchKeys`. Versions are added and never changed or deleted: what they sealed must open for ever."""
+    """
+    `ports.BranchKeys`: versions are added, and neither changed nor deleted here, since what they sealed must open.
+
+    `stores/rotations.py` deletes one long after no grant was under it any more.
+    """
 
     def __init__(
         self, dynamodb: Any, table: str, audit_table: str = "", *, clock: Callable[[], float] = time.time
@@ -76,7 +80,7 @@ class DynamoBranchKeys:
         self._remembered.pop(key.bucket, None)
         item = to_item(key)
         version, newest = version_key(key.bucket, key.version), newest_key(key.bucket)
-        # The version's own condition holds even when the pointer was lost: what a version sealed must open for ever.
+        # The version's own condition holds even when the pointer was lost: what a version sealed must open.
         condition, values = "#version = :previous", {":previous": key.version - 1}
         if key.version == 1:
             condition, values = "attribute_not_exists(#pk)", {}

@@ -134,6 +134,11 @@ def due_shards() -> Key:
     return "CONFIG", "DUE_SHARDS"
 
 
+def rotation() -> Key:
+    """The rotation of the branch keys."""
+    return "CONFIG", "ROTATION"
+
+
 def counter(day: str, shard: int) -> Key:
     """Counters of a day, or of all days (`total`), in one of a few shards."""
     return f"COUNTER#{day}#{shard}", "COUNTER"
