@@ -1,4 +1,4 @@
-"""Streams in: saved generations become audit entries, audit entries become events and counters."""
+"""Streams in: saved generations become audit entries, audit entries events and counters, failed refreshes counters."""
 
 from __future__ import annotations
 
@@ -10,11 +10,20 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 
 from grantkeeper import wiring
+from grantkeeper.counter_names import Counted
 from grantkeeper.edge.reports import Reports
 from grantkeeper.errors import StoreUnavailable
 from grantkeeper.model import AuditEvent
-from grantkeeper.services.project import project
-from grantkeeper.stores.stream import UnreadableRecord, goes_back, keys_of, new_entry, new_generation, tampers
+from grantkeeper.services.project import countable, project
+from grantkeeper.stores.stream import (
+    UnreadableRecord,
+    failed_attempt,
+    goes_back,
+    keys_of,
+    new_entry,
+    new_generation,
+    tampers,
+)
 
 NEVER_TAKEN = "ValidationException"  # DynamoDB's word for what it will refuse at every try
 
@@ -64,6 +73,9 @@ def _project_trail(records: Sequence[Record]) -> None:
 
 
 def _record_generations(records: Sequence[Record]) -> None:
+    failed = [attempt for record in records if (attempt := failed_attempt(record))]
+    if failed:
+        _count_failures(failed)
     for record in records:
         if goes_back(record):
             reports("tampering_detected", {"record": keys_of(record), "change": "generation went back"})
@@ -76,6 +88,15 @@ def _record_generations(records: Sequence[Record]) -> None:
                 _park(record)
             except Exception:  # noqa: BLE001 - a row no writer of ours made: it must not hold up the others for a day
                 _park(record)
+
+
+def _count_failures(attempts: Sequence[Counted]) -> None:
+    """Each once; a name or a time nobody of ours writes is dropped with a word, lest it hold up the others."""
+    sound = [each for each in attempts if countable(each)]
+    for odd in attempts:
+        if odd not in sound:
+            logger.error("uncountable attempt", extra={"attempt": odd.id})
+    app_wiring.counters.add_once(sound, now=_now())
 
 
 def _read(records: Sequence[Record], reader: Callable[[Record], AuditEvent | None]) -> list[AuditEvent]:

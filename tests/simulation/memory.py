@@ -183,7 +183,14 @@ class MemoryGrants:
         return True
 
     def postpone(
-        self, connection_id: str, name: str, *, generation: int, due_at: int | None, revoked: bool = False
+        self,
+        connection_id: str,
+        name: str,
+        *,
+        generation: int,
+        due_at: int | None,
+        revoked: bool = False,
+        failed: str | None = None,  # only the stream reads it
     ) -> None:
         key = (connection_id, name)
         row = self._t.rows.get(key)

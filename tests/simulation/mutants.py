@@ -325,7 +325,7 @@ def _drops() -> list[Patch]:
 
 @mutant("failed work falls off the index")
 def _off_index() -> list[Patch]:
-    def instead(grant: Any, due_at: Any, *, ports: Any) -> None:
+    def instead(grant: Any, due_at: Any, *, ports: Any, **_: Any) -> None:
         revoked = grant.status == "revoked"
         ports.grants.postpone(
             grant.connection_id, grant.name, generation=grant.generation, due_at=None, revoked=revoked

@@ -9,6 +9,10 @@ from typing import NamedTuple
 # words that fit into an attribute's name, a metric's label and a line of a table
 COUNTER_NAME = re.compile(r"[a-z0-9_.:/-]{1,100}\Z", re.ASCII)
 
+# attempts to refresh that brought no tokens: in all and /<provider>; by <reason>
+REFRESH_FAILURES = "refresh_failures"
+REFRESH_FAILURE_REASONS = "refresh_failure_reasons/"
+
 
 class Counted(NamedTuple):
     """One thing that happened, and what it adds to the counters: nothing, for what is only remembered as told."""

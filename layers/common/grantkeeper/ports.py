@@ -454,9 +454,20 @@ class Grants(Protocol):
         """Replace the sealed bytes by the same set under another key, if generation, n and write_id are the grant's."""
 
     def postpone(
-        self, connection_id: str, name: str, *, generation: int, due_at: int | None, revoked: bool = False
+        self,
+        connection_id: str,
+        name: str,
+        *,
+        generation: int,
+        due_at: int | None,
+        revoked: bool = False,
+        failed: str | None = None,
     ) -> None:
-        """Move `due_at`, if generation and `revoked` are still what was read; None takes it off the index."""
+        """
+        Move `due_at`, if generation and `revoked` are still what was read; None takes it off the index.
+
+        `failed`: why the attempt brought no tokens, to be counted.
+        """
 
     def due(self, shard: int, *, before: int, limit: int, without: Collection[str] = frozenset()) -> Sequence[DueGrant]:
         """Oldest first, from the due index: hints, possibly stale. `without`: providers passed over."""

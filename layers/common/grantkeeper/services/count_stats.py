@@ -6,12 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from grantkeeper.services.what_counts import (
-    CONNECTIONS,
-    NEEDS_REAUTH_REASONS,
-    REFRESH_FAILURE_REASONS,
-    REFRESH_FAILURES,
-)
+from grantkeeper.counter_names import REFRESH_FAILURE_REASONS, REFRESH_FAILURES
+from grantkeeper.services.what_counts import CONNECTIONS, NEEDS_REAUTH_REASONS
 
 # what a day's row shows: its own name → counter
 OF_DAY: Mapping[str, str] = {

@@ -60,17 +60,25 @@ def project(events: Sequence[AuditEvent], *, bus: EventBus, counters: Counters, 
     Raises:
         StoreUnavailable: The bus or the table refused. A batch that comes again is counted once all the same.
     """
-    told = [
-        event for event in events if event.action in ANNOUNCED or event.action in COUNTED or event.action in ENTERED
-    ]
-    sound = [event for event in told if _countable(event)]
-    entries = {event.id: event for event in sound}
-    new = counters.unseen([Counted(event.id, event.time, increments(event)) for event in entries.values()])
+    told = {event.id: event for event in events if event.action in TOLD}
+    entries = {event_id: event for event_id, event in told.items() if _sound(event)}
+    new = counters.unseen([_counted(event) for event in entries.values()])
     announced = [announcement(entries[each.id]) for each in new if entries[each.id].action in ANNOUNCED]
     if announced:
         bus.publish(announced)
     counters.add_once(new, now=now)
-    return [event for event in told if not _countable(event)]
+    return [event for event_id, event in told.items() if event_id not in entries]
+
+
+def _counted(event: AuditEvent) -> Counted:
+    return Counted(event.id, event.time, increments(event))
+
+
+def _sound(event: AuditEvent) -> bool:
+    try:
+        return countable(_counted(event))
+    except AttributeError:  # an entry of no writer of ours may hold anything
+        return False
 
 
 def announcement(event: AuditEvent) -> tuple[str, Mapping[str, Any]]:
@@ -96,12 +104,10 @@ def _number(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() else None
 
 
-def _countable(event: AuditEvent) -> bool:
-    """Judged by the entry alone, so that one that comes again is the one it was."""
+def countable(counted: Counted) -> bool:
+    """Tell whether its names and its time are ones; judged by itself alone, so the same whenever it comes."""
     try:
-        if event.time < 0:
-            return False
-        datetime.fromtimestamp(event.time, UTC)
-        return all(COUNTER_NAME.match(name) for name in increments(event))
-    except (AttributeError, ArithmeticError, OSError, TypeError, ValueError):
+        datetime.fromtimestamp(counted.time, UTC)
+        return counted.time >= 0 and all(COUNTER_NAME.match(name) for name in counted.changes)
+    except (ArithmeticError, OSError, TypeError, ValueError):
         return False

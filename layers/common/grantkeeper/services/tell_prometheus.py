@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
+from grantkeeper.counter_names import REFRESH_FAILURE_REASONS, REFRESH_FAILURES
 from grantkeeper.services.count_stats import connections, under
-from grantkeeper.services.what_counts import NEEDS_REAUTH_REASONS, REFRESH_FAILURE_REASONS, REFRESH_FAILURES
+from grantkeeper.services.what_counts import NEEDS_REAUTH_REASONS
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Labels = tuple[tuple[str, str], ...]

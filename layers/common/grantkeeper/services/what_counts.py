@@ -50,8 +50,6 @@ ENTERED: Mapping[str, tuple[str, str | None]] = {
 
 CONNECTIONS = "connections/"  # <provider>/<status>: how many there are
 NEEDS_REAUTH_REASONS = "needs_reauth_reasons/"  # <reason>
-REFRESH_FAILURES = "refresh_failures"  # in all, and /<provider>
-REFRESH_FAILURE_REASONS = "refresh_failure_reasons/"  # <reason>
 
 
 def increments(event: AuditEvent) -> Mapping[str, int]:

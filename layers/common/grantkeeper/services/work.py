@@ -223,7 +223,9 @@ def _after(error: GrantkeeperError, grant: Grant, *, ports: RefreshPorts, run: R
         facts = {"connection_id": grant.connection_id, "provider": grant.provider, "error": error_name(error)}
         run.report("refresh_stuck", facts)
         wait, spread = max(wait, HOUR), JITTER  # no outage is that long; it is not forgotten either
-    postpone(grant, now + wait + int(run.jitter(spread)), ports=ports)
+    # who is not first, or has been refused once, has not failed; the strike itself is counted
+    failed = None if isinstance(error, RefreshPending) else error_name(error)
+    postpone(grant, now + wait + int(run.jitter(spread)), ports=ports, failed=failed)
 
 
 def _due(connection_id: str, generation: int, *, before: int, ports: RefreshPorts) -> Iterable[Grant]:

@@ -72,7 +72,22 @@ def erase(connection_id: str, *, cause: Cause, ports: RefreshPorts, run: Run) ->
         revoke(connection_id, cause=cause, ports=ports, run=run)
 
 
-def postpone(grant: Grant, due_at: int | None, *, ports: RefreshPorts) -> None:
-    """Move the due time of a grant as it was read; None takes it off the index. Raises StoreUnavailable."""
-    revoked = grant.status == "revoked"
-    ports.grants.postpone(grant.connection_id, grant.name, generation=grant.generation, due_at=due_at, revoked=revoked)
+def postpone(grant: Grant, due_at: int | None, *, ports: RefreshPorts, failed: str | None = None) -> None:
+    """
+    Move the due time of a grant as it was read; None takes it off the index.
+
+    Args:
+        due_at: Epoch seconds.
+        failed: Why an attempt to refresh it brought no tokens.
+
+    Raises:
+        StoreUnavailable: It is due as it was.
+    """
+    ports.grants.postpone(
+        grant.connection_id,
+        grant.name,
+        generation=grant.generation,
+        due_at=due_at,
+        revoked=grant.status == "revoked",
+        failed=failed,
+    )

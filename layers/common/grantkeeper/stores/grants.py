@@ -263,12 +263,28 @@ class DynamoGrants:
     # --- the due index ---
 
     def postpone(
-        self, connection_id: str, name: str, *, generation: int, due_at: int | None, revoked: bool = False
+        self,
+        connection_id: str,
+        name: str,
+        *,
+        generation: int,
+        due_at: int | None,
+        revoked: bool = False,
+        failed: str | None = None,
     ) -> None:
         """
         Move `due_at`, if the generation is still this one; None takes the grant off the index.
 
         Whoever read an active grant moves no tombstone: a disconnect between the two has made it due for its own sake.
+
+        Args:
+            connection_id: The connection.
+            name: The token's.
+            generation: As read.
+            due_at: Epoch seconds.
+            revoked: What was read is a tombstone.
+            failed: Why an attempt brought no tokens. It stands in the row, where the stream's reader finds and counts
+                it, until the next generation replaces the row.
         """
         key, values = keys.grant(connection_id, name), {":generation": generation, ":revoked": "revoked"}
         condition = "#generation = :generation AND #status <> :revoked"
@@ -278,12 +294,12 @@ class DynamoGrants:
             if due_at is None:
                 self._table.update(key, "REMOVE #due_at, #due_shard", condition=condition, values=values)
                 return
-            self._table.update(
-                key,
-                "SET #due_at = :due_at, #due_shard = :shard",
-                condition=condition,
-                values={**values, ":due_at": due_at, ":shard": due_shard(connection_id, self._due_shards)},
-            )
+            values |= {":due_at": due_at, ":shard": due_shard(connection_id, self._due_shards)}
+            change = "SET #due_at = :due_at, #due_shard = :shard"
+            if failed is not None:
+                change += ", #failed = :failed"
+                values[":failed"] = f"{failed}@{due_at}"  # tells this attempt from the last one
+            self._table.update(key, change, condition=condition, values=values)
 
     def due(self, shard: int, *, before: int, limit: int, without: Collection[str] = frozenset()) -> Sequence[DueGrant]:
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from grantkeeper.counter_names import REFRESH_FAILURE_REASONS, REFRESH_FAILURES, Counted
 from grantkeeper.model import AuditEvent, Grant
 from grantkeeper.stores.audit_item import event_of
 from grantkeeper.stores.grant_item import read_grant
@@ -48,6 +49,44 @@ def new_generation(record: Mapping[str, Any]) -> AuditEvent | None:
         request_id=after.request_id or None,
         details=details,
     )
+
+
+def failed_attempt(record: Mapping[str, Any]) -> Counted | None:
+    """
+    An attempt to refresh that brought no tokens, as the worker and the first strike leave it in the row.
+
+    It has no entry in the trail, for cost, and is counted from here alone. None for any other change, and for a record
+    that is parked by whoever reads its generation.
+    """
+    try:
+        before, after = record["dynamodb"]["OldImage"], record["dynamodb"]["NewImage"]
+        reason = _failure(before, after)
+        if reason is None:
+            return None
+        provider, token = after["provider"]["S"], f"{after['pk']['S']} {after['sk']['S']} {after['generation']['N']}"
+        # of these two the one that moved tells this attempt from all others
+        attempt = "@".join(after.get(name, {}).get(kind, "") for name, kind in (("failed", "S"), ("strike_at", "N")))
+        return Counted(
+            id=f"{token} {attempt}",
+            time=int(record["dynamodb"]["ApproximateCreationDateTime"]),
+            changes={
+                REFRESH_FAILURES: 1,
+                f"{REFRESH_FAILURES}/{provider}": 1,
+                f"{REFRESH_FAILURE_REASONS}{reason}": 1,
+            },
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _failure(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
+    if before.get("generation") != after.get("generation"):
+        return None
+    if "strike_at" in after and before.get("strike_at") != after["strike_at"]:
+        return "refused-once"
+    if "failed" in after and before.get("failed") != after["failed"]:
+        return str(after["failed"]["S"].partition("@")[0])
+    return None
 
 
 def new_entry(record: Mapping[str, Any]) -> AuditEvent | None:
