@@ -12,7 +12,7 @@ from aws_lambda_powertools import Logger, Metrics
 
 from grantkeeper import wiring
 from grantkeeper.edge.reports import Reports
-from grantkeeper.errors import GrantkeeperError
+from grantkeeper.errors import GrantkeeperError, StoreUnavailable
 from grantkeeper.model import SigningKeyRing
 from grantkeeper.services.kindness import budgets_of
 from grantkeeper.services.refresh_run import Run
@@ -23,7 +23,9 @@ logger = Logger()
 metrics = Metrics()
 reports = Reports(logger, metrics)
 app_wiring = wiring.from_environment(os.environ)
-app_wiring.warm_up("grants", "breakers", "work_queue", "provider_items", "shard_mark", "signing_keys", "branch_keys")
+app_wiring.warm_up(
+    "grants", "breakers", "work_queue", "provider_items", "shard_mark", "signing_keys", "branch_keys", "sweep_mark"
+)
 
 
 def handler(_event: Mapping[str, Any], context: Any) -> None:
@@ -67,6 +69,10 @@ def _sweep(context: Any) -> None:
     reports.count("Queued", report.sent)
     reports.count("HeldBack", report.held_back)
     reports.count("LeftOver", report.left)
+    try:
+        app_wiring.sweep_mark.put({"at": _now(), **asdict(report)})
+    except StoreUnavailable as error:  # whoever asks is told that no sweep got through, and the next one may
+        logger.warning("the sweep left no mark", extra={"error": error.slug})
 
 
 def _keys(_context: Any) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 OPERATIONS: Mapping[str, tuple[str, ...]] = {
+    "cloudwatch": ("DescribeAlarms",),
     "dynamodb": (
         "BatchGetItem",
         "GetItem",
@@ -31,6 +32,7 @@ OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "events": ("PutEvents",),
     "kms": (
         "Decrypt",
+        "DescribeKey",
         "GenerateDataKey",
         "GenerateDataKeyPairWithoutPlaintext",
         "GenerateDataKeyWithoutPlaintext",

@@ -28,6 +28,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "PARAMETER_PREFIX": "/grantkeeper",
     "DUE_SHARDS": "4",
     "LOCAL_RUN": "0",
+    "POWERTOOLS_SERVICE_NAME": "grantkeeper",
 }
 
 
@@ -87,6 +88,25 @@ class InMemoryEvents:
 
 
 @dataclass
+class InMemoryCloudWatch:
+    """CloudWatch's alarms by name: `states` says how each is."""
+
+    faults: Faults = field(default_factory=Faults)
+    states: dict[str, str] = field(default_factory=dict)
+
+    def describe_alarms(self, **kwargs: Any) -> dict[str, Any]:
+        """DescribeAlarms, by the beginning of a name, metric alarms alone."""
+        return self.faults.call("describe_alarms", self._describe, kwargs)
+
+    def _describe(self, **kwargs: Any) -> dict[str, Any]:
+        if kwargs["AlarmTypes"] != ["MetricAlarm"] or not 1 <= kwargs["MaxRecords"] <= 100:
+            raise client_error("DescribeAlarms", "ValidationError", "")
+        found = sorted(name for name in self.states if name.startswith(kwargs["AlarmNamePrefix"]))
+        alarms = [{"AlarmName": name, "StateValue": self.states[name]} for name in found[: kwargs["MaxRecords"]]]
+        return {"MetricAlarms": alarms, "CompositeAlarms": []}
+
+
+@dataclass
 class InMemoryAws:
     """Stands where `stores.aws.Aws` stands."""
 
@@ -94,6 +114,7 @@ class InMemoryAws:
     sqs: InMemorySqs = field(default_factory=InMemorySqs)
     ssm: InMemorySsm = field(default_factory=InMemorySsm)
     events: InMemoryEvents = field(default_factory=InMemoryEvents)
+    cloudwatch: InMemoryCloudWatch = field(default_factory=InMemoryCloudWatch)
 
     def __post_init__(self) -> None:
         create_tables(self.dynamodb)

@@ -99,7 +99,15 @@ class InMemoryKms:
         """Decrypt of a symmetric ciphertext."""
         return self.faults.call("decrypt", self._decrypt, kwargs)
 
+    def describe_key(self, **kwargs: Any) -> dict[str, Any]:
+        """DescribeKey, of a key in whatever state."""
+        return self.faults.call("describe_key", self._describe_key, kwargs)
+
     # --- what the service does ---
+
+    def _describe_key(self, *, KeyId: str) -> dict[str, Any]:
+        state = self._keys[KeyId].state
+        return {"KeyMetadata": {"KeyId": KeyId, "KeyState": state, "Enabled": state == "Enabled"}}
 
     def _generate_data_key(
         self, *, KeyId: str, KeySpec: str, EncryptionContext: dict[str, str] | None = None

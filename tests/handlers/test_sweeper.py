@@ -133,3 +133,27 @@ def test_the_sweeper_opens_nothing(world, function):
         "generate_data_key_pair_without_plaintext",
     }
     assert world.grant() == before
+
+
+def test_a_sweep_leaves_a_mark_of_what_it_saw(world, function):
+    """So a schedule that stopped is told from one with nothing to do."""
+    world.pass_time(3600)
+
+    function.module.handler(TICK, CONTEXT)
+
+    mark = world.wiring.sweep_mark.read()
+    assert mark["at"] == world.clock.now
+    assert (mark["due"], mark["sent"], mark["shards_unread"]) == (1, 1, 0)
+
+
+def test_a_sweep_that_cannot_leave_its_mark_is_a_sweep_all_the_same(world, function):
+    """The mark is for whoever asks; the work is not."""
+    world.pass_time(3600)
+    world.aws.dynamodb.faults.throttle(
+        "put_item", times=50, when=lambda request: request["Item"]["sk"] == {"S": "SWEEP"}
+    )
+
+    function.module.handler(TICK, CONTEXT)
+
+    assert len(world.queued()) == 1
+    assert world.wiring.sweep_mark.read() is None

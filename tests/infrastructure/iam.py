@@ -58,13 +58,14 @@ class GuardedAws:
         self.statements = profile(self.function)
         names = {"GRANTS_TABLE": "GrantsTable", "REQUESTS_TABLE": "RequestsTable", "AUDIT_TABLE": "AuditTable"}
         names |= {"WORK_QUEUE_URL": "WorkQueue", "RESCUE_QUEUE_URL": "RescueQueue"}
-        names |= {"DEAD_LETTER_QUEUE_URL": "DeadLetterQueue"}
+        names |= {"DEAD_LETTER_QUEUE_URL": "DeadLetterQueue", "RESCUE_DEAD_LETTER_QUEUE_URL": "RescueDeadLetterQueue"}
         self.resources = {self.env[variable]: resource for variable, resource in names.items()}
         self.dynamodb = _Client(self, self.aws.dynamodb, _dynamodb)
         self.kms = _Client(self, self.aws.kms, _kms)
         self.sqs = self.rescue_sqs = _Client(self, self.aws.sqs, _sqs)
         self.ssm = _Client(self, self.aws.ssm, _ssm)
         self.events = _Client(self, self.aws.events, _events)
+        self.cloudwatch = _Client(self, self.aws.cloudwatch, _cloudwatch)
 
     def require(self, request: Request) -> None:
         """Let a request pass, or answer as AWS does."""
@@ -180,6 +181,14 @@ def _events(guard: GuardedAws, name: str, kwargs: Mapping[str, Any]) -> Iterator
     assert name == "put_events", name
     assert {entry["EventBusName"] for entry in kwargs["Entries"]} == {guard.env["EVENT_BUS_NAME"]}
     yield _request("events:PutEvents", "EventBus")
+
+
+def _cloudwatch(_guard: GuardedAws, name: str, kwargs: Mapping[str, Any]) -> Iterator[Request]:
+    assert name == "describe_alarms", name
+    assert kwargs["AlarmTypes"] == ["MetricAlarm"]  # to list composite ones takes the right on every resource
+    yield _request(
+        "cloudwatch:DescribeAlarms", "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*"
+    )
 
 
 def _request(action: str, resource: str, *, leading_keys: Iterable[str] = ()) -> Request:

@@ -621,6 +621,9 @@ def administer_clients(stack: Stack) -> None:
     for query in ({}, {"actor": "user:usr_root"}, {"user": "usr_root"}, {"connection": "con_1"}):
         stack.call(name, "GET /v1/admin/audit", query=query, headers=admin)
     stack.call(name, "GET /v1/admin/audit/export", query={"day": "2027-01-15"}, headers=admin)
+    stack.sweep()
+    health = json.loads(stack.call(name, "GET /v1/admin/health", headers=admin)["body"])
+    assert [check for check in health["checks"] if check["status"] == "failing"] == []
 
 
 JOURNEYS: tuple[Callable[[Stack], None], ...] = (

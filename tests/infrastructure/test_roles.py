@@ -21,6 +21,7 @@ SEE_NO_SECRET = {
 OPEN_GRANTS = {"RefreshFunction", "RefreshWorkerFunction"}
 VAULT_PROFILE = {
     **{function: set() for function in SEE_NO_SECRET},
+    "AdminFunction": {("kms:DescribeKey", "any")},  # that it is there and enabled
     "CallbackFunction": {("kms:GenerateDataKey", "grant")},
     "ConnectionsFunction": {("kms:GenerateDataKey", "grant")},
     "RefreshFunction": {("kms:Decrypt", "grant"), ("kms:Decrypt", "branch")},
@@ -219,6 +220,7 @@ def test_a_function_is_told_of_a_queue_or_key_only_if_it_may_use_it():
             "WORK_QUEUE_URL",
             "RESCUE_QUEUE_URL",
             "DEAD_LETTER_QUEUE_URL",
+            "RESCUE_DEAD_LETTER_QUEUE_URL",
             "EVENT_BUS_NAME",
         ):
             for target in refers_to(variables.get(variable, {})):

@@ -264,6 +264,8 @@ class World:
     def _v1_admin_providers(self, _: str) -> dict[str, Any]:
         return {"headers": self.admin()}
 
+    _v1_admin_health = _v1_admin_providers
+
     def _v1_admin_providers__id__disable(self, _: str) -> dict[str, Any]:
         return {"headers": JSON | self.admin(), "path": {"id": "github"}, "json": {"reason": "incident 42"}}
 

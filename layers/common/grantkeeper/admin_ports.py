@@ -96,3 +96,26 @@ class BreakersSeen(Protocol):
 
     def facts(self, providers: Sequence[str]) -> Mapping[str, BreakerFacts]:
         """What is known of each of these; of a provider without an item, nothing."""
+
+
+class SweepMark(Protocol):
+    """What the last sweep left behind."""
+
+    def read(self) -> Mapping[str, int] | None:
+        """`at`, `due`, `sent`, `held_back`, `left`, `oldest_due`, `shards`, `shards_unread`; None before the first."""
+
+
+class Probes(Protocol):
+    """What is looked at to tell how the deployment does. Each raises `StoreUnavailable` when nobody answers."""
+
+    def read_tables(self) -> Mapping[str, str]:
+        """Read from every table; which ones were."""
+
+    def vault_key(self) -> str:
+        """The state of the VaultKey, `Enabled` when it works."""
+
+    def queues(self) -> Mapping[str, int]:
+        """Messages in `work`, `dead_letters`, `rescue` and `rescue_dead_letters`."""
+
+    def alarms(self) -> Mapping[str, str]:
+        """The stack's alarms and their state: `OK`, `ALARM` or `INSUFFICIENT_DATA`."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from grantkeeper.services.provider_keys import ProviderKeys
     from grantkeeper.stores.aws import Aws
     from grantkeeper.stores.people import DynamoPeople
+    from grantkeeper.stores.sweep_mark import DynamoSweepMark
 
 
 @dataclass
@@ -228,6 +229,20 @@ class Wiring:
         from grantkeeper.stores.due_shards import DynamoDueShards
 
         return DynamoDueShards(self.aws.dynamodb, self._grants)
+
+    @cached_property
+    def sweep_mark(self) -> DynamoSweepMark:
+        """What the last sweep left, for whoever asks whether there is one."""
+        from grantkeeper.stores.sweep_mark import DynamoSweepMark
+
+        return DynamoSweepMark(self.aws.dynamodb, self._grants)
+
+    @cached_property
+    def probes(self) -> admin_ports.Probes:
+        """What the deep health check looks at."""
+        from grantkeeper.stores.health_probes import AwsProbes
+
+        return AwsProbes(self.aws, self.env)
 
     @cached_property
     def rate_limits(self) -> ports.RateLimits:

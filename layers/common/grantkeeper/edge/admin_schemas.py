@@ -216,6 +216,26 @@ class SwitchReason(TypedDict):
     reason: NotRequired[Annotated[str | None, Field(min_length=1, max_length=200)]]
 
 
+HealthStatus = Literal["ok", "warning", "failing"]
+
+
+class AdminHealthCheck(TypedDict):
+    """A part of the deployment."""
+
+    name: str
+    status: HealthStatus
+    detail: Annotated[str, Field(description="A sentence for people")]
+    measured: Annotated[dict[str, Any], Field(description="Figures, by the part's own names")]
+
+
+class AdminHealth(TypedDict):
+    """How the deployment does; `status` is the worst of its parts."""
+
+    status: HealthStatus
+    checked_at: Time
+    checks: list[AdminHealthCheck]
+
+
 class AdminUser(TypedDict):
     """A user as operators see him."""
 

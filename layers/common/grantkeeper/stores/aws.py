@@ -86,6 +86,11 @@ class Aws:
         client: EventBridgeClient = self._client("events")
         return client
 
+    @cached_property
+    def cloudwatch(self) -> Any:
+        """CloudWatch, for its alarms."""
+        return self._client("cloudwatch")
+
     def _client(
         self,
         service: str,
