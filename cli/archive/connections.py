@@ -100,11 +100,12 @@ def put_connection(
     done = Done("parked", "its user connects again") if parked else Done("imported")
     if dry_run:
         return _foreseen(connection, done, wiring=wiring, tables=tables)
-    meta = connection_item(connection, write_id=new_write_id()) | imported_by(arrival.origin)
+    meta = connection_item(connection, write_id=new_write_id()) | imported_by(arrival.origin) | _mark(parked=parked)
+    items = [_grant_item(tables, arrival, grant, wiring=wiring) | _mark(parked=parked) for grant in grants]
     writes = [
         uniqueness(tables.grants, connection),
         tables.grants.to_put(meta, condition=NEW),
-        *(_grant_write(tables, arrival, grant, wiring=wiring) for grant in grants),
+        *(tables.grants.to_put(item, condition=NEW) for item in items),
         *(_consent_write(tables, consent) for consent in arrival.consents[:MOST_TOGETHER]),
     ]
     if connection.kind != "api_key":
@@ -117,15 +118,44 @@ def put_connection(
     try:
         tables.grants.transact([*writes, *audit_writes(tables.audit, _entry(connection, arrival.origin))])
     except TransactionFailed as failure:
-        if failure.failed(1):
-            return done if is_imported_by(failure.item(1), arrival.origin) else Done("there")
-        return refused("the user has a connection for this account here")
+        if not failure.failed(1):
+            return refused("the user has a connection for this account here")
+        stored = failure.item(1)
+        if connection.status == "active" and _is_parked(stored):
+            return _unparked(tables, connection, [meta, *items], arrival.origin)
+        same = stored is not None and stored["status"] == {"S": connection.status}
+        ours = same and is_imported_by(stored, arrival.origin)
+        return done if ours else Done("there")
     return done
 
 
-def _foreseen(connection: Connection, done: Done, *, wiring: Wiring, tables: Tables) -> Done:
-    if tables.grants.get(keys.connection(connection.id)) is not None:
+def _unparked(tables: Tables, connection: Connection, items: Sequence[Item], origin: str) -> Done:
+    """What an import parked becomes active by one that may; unless its user has connected again meanwhile."""
+    still = "#parked = :parked AND #status = :status"
+    values = {":parked": True, ":status": "needs_reauth"}
+    writes = [tables.grants.to_put(item, condition=still, values=values) for item in items]
+    try:
+        tables.grants.transact(
+            [*writes, *audit_writes(tables.audit, _entry(connection, origin, before="needs_reauth"))]
+        )
+    except TransactionFailed:
         return Done("there")
+    return Done("imported")
+
+
+def _mark(*, parked: bool) -> Item:
+    """On META and grants that an import parked; whatever replaces them has it no more."""
+    return {"parked": {"BOOL": True}} if parked else {}
+
+
+def _is_parked(item: Item | None) -> bool:
+    return item is not None and item.get("parked") == {"BOOL": True} and item["status"] == {"S": "needs_reauth"}
+
+
+def _foreseen(connection: Connection, done: Done, *, wiring: Wiring, tables: Tables) -> Done:
+    stored = tables.grants.get(keys.connection(connection.id))
+    if stored is not None:
+        return done if done.outcome == "imported" and _is_parked(stored) else Done("there")
     other = wiring.connections.find_account(connection.sub, connection.service, connection.account_id)
     return done if other in (None, connection.id) else refused("the user has a connection for this account here")
 
@@ -159,11 +189,10 @@ def _as_it_will_be(arrival: Arrival, *, parked: bool, wiring: Wiring) -> tuple[C
     ]
 
 
-def _grant_write(tables: Tables, arrival: Arrival, grant: Grant, *, wiring: Wiring) -> Item:
+def _grant_item(tables: Tables, arrival: Arrival, grant: Grant, *, wiring: Wiring) -> Item:
     tokens = arrival.tokens.get(grant.name)
     sealed = b"" if tokens is None else wiring.sealer.seal(tokens, binding=Binding.of(grant))
-    item = grant_item(replace(grant, sealed=sealed), due_shards=tables.due_shards)
-    return tables.grants.to_put(item, condition=NEW)
+    return grant_item(replace(grant, sealed=sealed), due_shards=tables.due_shards)
 
 
 def _consent_write(tables: Tables, consent: Consent) -> Item:
@@ -173,7 +202,7 @@ def _consent_write(tables: Tables, consent: Consent) -> Item:
     return tables.grants.to_put(key_item(key) | to_item(consent, without=("sub",)))
 
 
-def _entry(connection: Connection, origin: str) -> AuditEvent:
+def _entry(connection: Connection, origin: str, *, before: str = "none") -> AuditEvent:
     active = connection.status == "active"
     return operator.event(
         "connection.activated" if active else "connection.needs_reauth",
@@ -183,5 +212,5 @@ def _entry(connection: Connection, origin: str) -> AuditEvent:
         provider=connection.provider,
         service=connection.service,
         reason=None if active else connection.reason,
-        details={"from": "none", "archive": origin},
+        details={"from": before, "archive": origin},
     )

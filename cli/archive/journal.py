@@ -38,7 +38,7 @@ class Journal:
 
     @classmethod
     def open(cls, table: Table, archive_id: str) -> Journal:
-        """The journal as the run before left it, or an empty one."""
+        """The journal as the run before left it; an empty one, also when that one came to its end and refused some."""
         item = table.get(_key(archive_id))
         if item is None:
             return cls(table, archive_id)
@@ -46,6 +46,8 @@ class Journal:
         finished = from_value(item["state"]) == "finished"
         problems = [dict(each) for each in from_value(item["problems"])]
         seen = item["write_id"]["S"]
+        if finished and any(name.endswith(".refused") for name in outcomes):  # what stood in the way may be gone
+            return cls(table, archive_id, _seen=seen)
         return cls(table, archive_id, done, outcomes, problems, finished, _noted=done, _seen=seen)
 
     def count(self, kind: str, name: str, done: Done) -> None:

@@ -190,6 +190,29 @@ def test_when_the_source_is_gone_everything_is_active(stacks):
     assert statuses(stacks.target, stacks) == ["active"] * 3
 
 
+def test_what_was_parked_becomes_active_when_it_may(stacks):
+    """By an archive with what was frozen since, or by the word that the source is gone; not if its user came first."""
+    stacks.export()
+    stacks.import_()
+    reconnected = stacks.connections[0]
+    table = stacks.target.aws.dynamodb
+    for row in table.dump("grants"):  # as a confirmation leaves it: the mark is gone with what bore it
+        if row["pk"]["S"] == f"CONNECTION#{reconnected}" and "parked" in row:
+            table.restore("grants", {name: value for name, value in row.items() if name != "parked"})
+
+    foreseen = stacks.import_("--source-is-gone", "--dry-run")
+    gone = stacks.import_("--source-is-gone")
+
+    assert (foreseen["connection.imported"], foreseen["connection.there"]) == (2, 1)
+    assert (gone["connection.imported"], gone["connection.there"]) == (2, 1)
+    assert statuses(stacks.target, stacks) == ["needs_reauth", "active", "active"]
+    (event, *_) = stacks.target.audit.for_connection(stacks.connections[1], limit=5)[0]
+    assert (event.action, event.details["from"]) == ("connection.activated", "needs_reauth")
+    stacks.file.unlink()
+    stacks.export("--freeze")
+    assert stacks.import_()["connection.there"] == 3
+
+
 def test_a_connection_that_is_being_refreshed_is_left_out_and_told(stacks):
     """Its next token set is on its way: what would be exported is spent already."""
     busy = stacks.connections[0]
