@@ -28,7 +28,9 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(480), pytest.mark.xdist_gro
 
 ID = SERVICE = "trello-here"
 KNOWN_WITHIN = 90.0  # seconds: functions look at the deployment's records once a minute
-REVOKED_WITHIN = 120.0  # seconds: a worker that does not know the record yet puts the revocation off
+# seconds: a worker that does not know the record yet puts the revocation off by up to 90, the next sweep but one finds
+# it, and on a busy machine all of it takes its time; it is seconds where the worker is new
+REVOKED_WITHIN = 300.0
 
 
 class Trello:
@@ -178,12 +180,10 @@ def test_oauth1_connects_hands_out_and_disconnects(trello, opened, stack, backen
     assert trello.double.tokens == {answer["access_token"]: answer["token_secret"]}
     assert trello.me(answer).json()["fullName"] == "Ada"
 
-    assert backend.delete(f"/v1/connections/{connection['id']}").json()["status"] == "revoked"
+    gone = backend.delete(f"/v1/connections/{connection['id']}").json()
+    assert (gone["status"], gone["upstream"]) == ("revoked", "revocation_queued")
     assert backend.get(f"/v1/connections/{connection['id']}/token").status_code == 409
-    try:
-        eventually(lambda: trello.double.tokens == {}, seconds=REVOKED_WITHIN)
-    except AssertionError:
-        pytest.xfail("a worker that was warm before the record came took longer than this; cold, it takes seconds")
+    eventually(lambda: answer["access_token"] not in trello.double.tokens, seconds=REVOKED_WITHIN)
     assert trello.me(answer).status_code == 401
 
 

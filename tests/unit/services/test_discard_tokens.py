@@ -6,10 +6,11 @@ import contextlib
 
 import pytest
 
-from grantkeeper.errors import GrantkeeperError
+from grantkeeper.errors import GrantkeeperError, ProviderUnavailable
 from grantkeeper.services.abandon_tokens import abandon_tokens
 from grantkeeper.services.discard_tokens import discard_tokens
 from grantkeeper.services.refresh_run import Cause, Run
+from tests.doubles.aws import memory_wiring
 from tests.doubles.connect_world import ConnectWorld
 
 
@@ -106,6 +107,29 @@ def test_f24_abandoned_tokens_are_confirmed_by_no_clock_and_no_request_in_flight
 
     assert world.confirm_at(back, at=started) is None
     assert not world.sound()
+
+
+def test_a_record_that_this_environment_does_not_know_yet_loses_no_revocation():
+    """A connection that nobody confirms, just after its provider's record came: looked at again, and then revoked."""
+    warm = memory_wiring()
+    assert warm.provider_items.overrides() == {}
+    world = World(wiring=memory_wiring(aws=warm.aws))
+    warm.__dict__["provider_http"] = world.provider
+    back, knows = world.back(), world.wiring
+    (refresh_token,) = world.provider.live_refresh_tokens
+    w = world.wiring
+    assert abandon_tokens(
+        world.pending_id, back.session, provider="example", connections=w.connections, work_queue=w.work_queue,
+        now=world.now, request_id="r",
+    )  # fmt: skip
+
+    world.wiring = warm
+    with pytest.raises(ProviderUnavailable):
+        world.discard(at=world.now)
+
+    world.wiring = knows
+    assert world.discard(at=world.now) == 1
+    assert world.provider.revoked_tokens == [refresh_token]
 
 
 def test_the_week_of_an_unreachable_provider_counts_from_the_end(world):

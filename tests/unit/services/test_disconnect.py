@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from grantkeeper.errors import NotFound
+from grantkeeper.errors import NotFound, ProviderUnavailable
+from grantkeeper.services.revoke_upstream import RECORDS_KNOWN_AFTER
+from tests.doubles.aws import memory_wiring
 from tests.doubles.connect_world import ALICE, BACKEND, BOB, OTHER_BACKEND, ConnectWorld
 
 
@@ -111,6 +113,39 @@ def test_a_queue_that_is_down_delays_the_revocation_and_loses_nothing(world):
     assert world.disconnect(connection.id).upstream == "revocation_queued"
     due = [d for shard in range(4) for d in world.wiring.grants.due(shard, before=world.now + 3600, limit=10)]
     assert connection.id in {d.connection_id for d in due}
+
+
+def test_an_environment_that_was_warm_before_the_record_came_loses_no_revocation():
+    """It looked at the records a moment before the operator brought this one: neither of its two functions erases."""
+    warm = memory_wiring()
+    assert warm.provider_items.overrides() == {}
+    world = ConnectWorld(wiring=memory_wiring(aws=warm.aws))
+    warm.__dict__["provider_http"] = world.provider
+    connection, knows = world.connect(), world.wiring
+    (refresh_token,) = world.provider.live_refresh_tokens
+
+    world.wiring = warm
+    assert world.disconnect(connection.id).upstream == "revocation_queued"
+    with pytest.raises(ProviderUnavailable):
+        world.work()
+    assert world.wiring.grants.get(connection.id).sealed
+
+    world.wiring = knows
+    world.work()
+    assert world.provider.revoked_tokens == [refresh_token]
+
+
+def test_a_record_that_was_removed_leaves_the_erasure_to_the_worker(world):
+    """Which does it once every environment has looked at the records again."""
+    connection = world.connect()
+    world.wiring.__dict__["provider_items"] = memory_wiring().provider_items  # of a deployment without any record
+
+    assert world.disconnect(connection.id).upstream == "revocation_queued"
+    world.now += RECORDS_KNOWN_AFTER
+    world.work()
+
+    assert world.wiring.grants.get(connection.id).sealed == b""
+    assert world.disconnect(connection.id).upstream == "done"
 
 
 @pytest.mark.parametrize("stranger", [BOB, BACKEND, OTHER_BACKEND])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from grantkeeper import ids
-from grantkeeper.errors import GrantUnreadable, TokenResponseRejected, UnknownProvider
+from grantkeeper.errors import GrantUnreadable, ProviderUnavailable, TokenResponseRejected, UnknownProvider
 from grantkeeper.model import AuditEvent, Grant, Pending
 from grantkeeper.services.open_grant import open_grant
 from grantkeeper.services.refresh_run import Cause, RefreshPorts, Run
 from grantkeeper.services.revocation_radius import reaches_others, within_reach
-from grantkeeper.services.revoke_upstream import THE_END
+from grantkeeper.services.revoke_upstream import LATER, RECORDS_KNOWN_AFTER, THE_END
 from grantkeeper.services.successor import read_tokens
 from grantkeeper.services.tell_provider import tell_provider
 
@@ -53,6 +53,8 @@ def _revoke(pending: Pending, *, ports: RefreshPorts, run: Run) -> str:
     try:
         provider = ports.catalog.get(connection.provider)
     except UnknownProvider:
+        if run.clock() < pending.over_at + RECORDS_KNOWN_AFTER:
+            raise ProviderUnavailable("The provider's record is not known here yet.", retry_after=LATER) from None
         return "not_supported"
     reached = within_reach(
         connection, provider=provider, connections=ports.connections, credentials=ports.credentials, now=run.clock()

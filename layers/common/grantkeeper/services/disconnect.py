@@ -138,25 +138,28 @@ def revoke_upstream_later(
 
     What cannot be revoked upstream is erased here and now. Everything else goes to the worker, which opens the sealed
     set, looks at the radius again when it runs, and erases. The tombstone is due by itself, so a queue that refuses
-    only makes it later.
+    only makes it later. A provider without a record is the worker's as well: an environment looks at the records once a
+    minute, so it may be new, and the worker knows when to take it for removed.
     """
     kept = connections.unerased(connection.id)
     provider = record_of(connection, catalog)
     if not kept:
         return Disconnected(connection, "done")
-    if connection.kind == "api_key" or provider is None or provider.revocation.kind == "none":
+    if connection.kind == "api_key" or (provider is not None and provider.revocation.kind == "none"):
         event = _event(connection, "grant.erased", actor=actor, now=now, request_id=request_id)
         connections.erase(connection.id, audit=event)
         return not_told(connection, provider)
 
     with contextlib.suppress(StoreUnavailable):
-        work_queue.send([Work("revoke", provider.id, ((connection.id, max(kept)),), request_id=request_id)])
+        work_queue.send([Work("revoke", connection.provider, ((connection.id, max(kept)),), request_id=request_id)])
+    if provider is None:
+        return Disconnected(connection, "revocation_queued")
     shared = reaches_others(provider, others_sharing(connection, connections=connections, now=now))
     return Disconnected(connection, "shared_grant_kept" if shared else "revocation_queued")
 
 
 def record_of(connection: Connection, catalog: Catalog) -> Provider | None:
-    """Find the record; None when the operator removed it: there is nobody left to tell."""
+    """Find the record; None when there is none: the operator removed it, or it is not known here yet."""
     try:
         return catalog.get(connection.provider)
     except UnknownProvider:
