@@ -21,7 +21,7 @@ class Console:
     def __init__(self, chromium: Any, stack: Any, **options: Any) -> None:
         self.stack = stack
         self.context = chromium.new_context(**(LIGHT | options))
-        self.context.set_default_timeout(30_000)
+        self.context.set_default_timeout(60_000)
         self.page = self.context.new_page()
         self.sent: list[str] = []
         self.complaints: list[str] = []

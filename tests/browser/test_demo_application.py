@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.browser]
 @pytest.fixture
 def page(chromium):
     context = chromium.new_context()
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(60_000)
     yield context.new_page()
     context.close()
 

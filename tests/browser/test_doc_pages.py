@@ -19,7 +19,7 @@ REDOCS_LOGO = "https://cdn.redoc.ly/"  # which ReDoc shows below its menu, and o
 def page(chromium):
     """A page with what it fetched, and what its console and the policy said against it."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(60_000)
     made = context.new_page()
     made.answered, made.complaints = [], []
     made.on("response", lambda response: made.answered.append(response.url))

@@ -58,7 +58,7 @@ def open_browser(chromium):
 
     def make(**options):
         context = chromium.new_context(**options)
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
         page.sent, page.complaints, page.answers = [], [], []
@@ -267,7 +267,7 @@ def begin_and_lose_the_link(page, stack):
 
     page.route(f"{stack.api_url}/connect/**", keep)
     start_connecting(page)
-    eventually(lambda: (page.wait_for_timeout(50), links)[1], seconds=20, every=0)
+    eventually(lambda: (page.wait_for_timeout(50), links)[1], every=0)
     page.unroute(f"{stack.api_url}/connect/**")
     return links[0]
 

@@ -54,7 +54,7 @@ def open_page(chromium):
 
     def make(**options):
         context = chromium.new_context(**options)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
         page.fetched, page.complaints = [], []

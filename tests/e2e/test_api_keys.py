@@ -22,6 +22,7 @@ def bearer(sign_in, new_browser):
 
 def test_k07_k08_a_users_own_key_lives_its_life(api, bearer):
     """Made, used, rotated with both secrets good, revoked, and refused everywhere within a minute."""
+    days = {time.strftime("%Y-%m-%d", time.gmtime(time.time() + later)) for later in (0, 600)}
     wanted = {"name": "nightly", "scopes": ["connections:read"]}
     made = api.post("/v1/api-keys", headers=bearer, json=wanted)
     assert made.status_code == 201, made.text
@@ -35,13 +36,13 @@ def test_k07_k08_a_users_own_key_lives_its_life(api, bearer):
 
     turned = api.post(f"/v1/api-keys/{key_id}/rotate", headers=bearer, json={"expires_in_days": 30})
     second = {"x-api-key": turned.json()["api_key"]}
-    eventually(lambda: api.get("/v1/connections", headers=second).status_code == 200, seconds=5)
+    eventually(lambda: api.get("/v1/connections", headers=second).status_code == 200)
     assert api.get("/v1/connections", headers=first).status_code == 200
     (shown,) = api.get("/v1/api-keys", headers=bearer).json()["api_keys"]
-    assert (shown["status"], shown["used_day"]) == ("rotating", time.strftime("%Y-%m-%d", time.gmtime()))
+    assert (shown["status"], shown["used_day"] in days) == ("rotating", True)
 
     assert api.delete(f"/v1/api-keys/{key_id}", headers=bearer).status_code == 204
-    eventually(lambda: refused(first) and refused(second), seconds=60, every=2)
+    eventually(lambda: refused(first) and refused(second), every=2)
 
 
 def test_w22_guessing_at_a_key_meets_429(api, bearer):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 import pytest
 
 from tests.e2e.browser import relying_party
@@ -17,9 +19,10 @@ def bearer(session):
 
 def test_a_user_sets_his_own_name_and_keeps_it_over_the_next_sign_in(api, new_browser, sign_in):
     """The provider's word stays beside it, with when it was given; a stale ETag changes nothing."""
-    user = bearer(sign_in(new_browser(), "lise", scope=SCOPE))
+    login = f"lise-{secrets.token_hex(4)}"
+    user = bearer(sign_in(new_browser(), login, scope=SCOPE))
     read = api.get("/v1/profile", headers=user)
-    assert read.json()["email"]["value"] == "lise@example.com"
+    assert read.json()["email"]["value"] == f"{login}@example.com"
     (before,) = read.json()["identities"]
 
     changed = api.put("/v1/profile", headers={**user, "if-match": read.headers["etag"]}, json={"name": "Lise M."})
@@ -28,7 +31,7 @@ def test_a_user_sets_his_own_name_and_keeps_it_over_the_next_sign_in(api, new_br
 
     assert (changed.status_code, changed.json()["name"]["source"]) == (200, "override")
     assert (stale.status_code, unsaid.status_code) == (412, 428)
-    again = sign_in(new_browser(), "lise", scope=SCOPE)
+    again = sign_in(new_browser(), login, scope=SCOPE)
     assert again["userinfo"]["name"] == "Lise M."
     after = api.get("/v1/profile", headers=bearer(again)).json()
     assert after["overrides"]["name"] == "Lise M."
@@ -37,7 +40,8 @@ def test_a_user_sets_his_own_name_and_keeps_it_over_the_next_sign_in(api, new_br
 
 def test_a_user_signs_out_everywhere_else(stack, api, new_browser, sign_in):
     """He sees both sessions and ends the other one: its refresh token is dead at once, his own goes on."""
-    lost, here = (sign_in(new_browser(), "emmy", scope=SCOPE) for _ in range(2))
+    login = f"emmy-{secrets.token_hex(4)}"
+    lost, here = (sign_in(new_browser(), login, scope=SCOPE) for _ in range(2))
 
     listed = api.get("/v1/sessions", headers=bearer(here)).json()["sessions"]
     assert sorted(s["current"] for s in listed) == [False, True]

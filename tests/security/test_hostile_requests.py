@@ -2,8 +2,8 @@
 What is sent to hurt rather than to be answered (W-07, W-09, W-13 to W-16, W-20, W-23, W-24): other people's headers,
 sizes, depths, slow patterns, twins.
 
-At the handlers, so that not even what API Gateway would have stopped gets through; times are the best of three, on a
-machine that does other things as well.
+At the handlers, so that not even what API Gateway would have stopped gets through. Times are processor time, the best
+of three, beside what is ordinary on the same machine: it may be slow, and do other things as well.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import re
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from tests.support.functions import CONTEXT, http_event
 ROOT = Path(__file__).parents[2]
 OPEN = "POST /v1/connect-sessions"
 LIMIT = 64 * 1024
-QUICK = 0.05  # seconds
+QUICK, TIMES = 0.05, 100  # seconds, or so many times an ordinary request where that is more
 LONG = 100_000
 BEGINS = (
     "a",
@@ -51,6 +52,7 @@ BEGINS = (
     "&=",
 )
 ENDS = ("", "!", "\n", "\x00")
+LINEAR = re.compile("(?:[a-z]|[0-9])*")  # the yardstick
 ATTACKS = [text * (LONG // len(text)) + end for text in BEGINS for end in ENDS]
 
 
@@ -70,12 +72,22 @@ def asked(functions: Any, team: Team, body: str | bytes, *, packed: bool = False
         event["isBase64Encoded"] = True
     module = functions[OPEN]
     module.app_wiring = team.world.wiring
+    return spent(lambda: module.handler(event, CONTEXT))
+
+
+def spent(do: Callable[[], Any]) -> tuple[Any, float]:
+    """What it returns, and the processor time in seconds that it took at best."""
     best = 60.0
     for _ in range(3):
-        begun = time.perf_counter()
-        answer = module.handler(event, CONTEXT)
-        best = min(best, time.perf_counter() - begun)
-    return answer, best
+        begun = time.process_time()
+        found = do()
+        best = min(best, time.process_time() - begun)
+    return found, best
+
+
+def quick(functions: Any, team: Team) -> float:
+    """Seconds that a refusal may take here."""
+    return max(QUICK, TIMES * asked(functions, team, "{}")[1])
 
 
 ELSEWHERE = {
@@ -135,7 +147,7 @@ def test_w13_a_body_over_64_kib_is_refused_before_it_is_parsed(functions, team, 
     _, seconds = asked(functions, team, body, packed=packed)
 
     assert answer["statusCode"] == 413
-    assert seconds < QUICK
+    assert seconds < quick(functions, team)
     made_by_the_test = 4 * size if packed else 0
     assert most - made_by_the_test < 2**20
 
@@ -159,12 +171,12 @@ def test_w13_the_limit_itself_is_a_body(functions, team):
     ids=lambda body: body[:24].encode("ascii", "replace").decode(),
 )  # fmt: skip
 def test_w14_json_that_is_made_to_hurt_is_400_at_once(functions, team, body):
-    """Depth, width, numbers without end, what is no JSON: one refusal, in under 50 ms, without a word of it."""
+    """Depth, width, numbers without end, what is no JSON: one refusal, at once, without a word of it."""
     assert len(body.encode("utf-8", "surrogatepass")) <= LIMIT
     answer, seconds = asked(functions, team, body)
 
     assert answer["statusCode"] == 400, answer["body"]
-    assert seconds < QUICK, seconds
+    assert seconds < quick(functions, team), seconds
     assert body[:24] not in json.loads(answer["body"])["detail"]
 
 
@@ -210,17 +222,18 @@ def test_w15_no_expression_is_slow_on_any_text(place, how, pattern):
     """A hundred thousand characters that nearly fit: linear, so well under a tenth of a second."""
     compiled = re.compile(pattern)
     tried = compiled.sub if how == "sub" else getattr(compiled, how)
+
+    def once(attack: str) -> float:
+        begun = time.process_time()
+        found = tried("", attack) if how == "sub" else tried(attack)
+        if how == "finditer":
+            list(found)
+        return time.process_time() - begun
+
     for attack in ATTACKS:
-        best = 60.0
-        for _ in range(3):
-            begun = time.perf_counter()
-            found = tried("", attack) if how == "sub" else tried(attack)
-            if how == "finditer":
-                list(found)
-            best = min(best, time.perf_counter() - begun)
-            if best < 0.1:
-                break
-        assert best < 0.1, (place, attack[:8], attack[-2:])
+        if once(attack) >= 0.1:  # a slow machine, or a slow expression?
+            linear = spent(lambda: LINEAR.fullmatch("a" * LONG))[1]
+            assert min(once(attack) for _ in range(3)) < max(0.1, TIMES * linear), (place, attack[:8], attack[-2:])
 
 
 TWINS = {
