@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 
 import click
 
 from cli import operator
+from cli.last_words import STATES, last_words, said_again
 from cli.output import show_list
 from cli.stack import Stack
 from grantkeeper.model import AuditEvent
@@ -28,15 +29,19 @@ def after_restore(stack: Stack, *, since: datetime, apply: bool, as_json: bool) 
     Revoke again what the audit trail says was revoked since a table was restored to an earlier moment.
 
     So are consents that were withdrawn and identities that were unlinked. A key that was rotated since is revoked as
-    well: its new secret is lost, and the old one is good once more. The trail is not restored with
-    the table. Doing it twice changes nothing. The rows must take no traffic yet.
+    well: its new secret is lost, and the old one is good once more. What was frozen by an export is frozen again,
+    before anything of it is disconnected; users are suspended and lose roles, and clients are disabled, where that was
+    the last word. The trail is not restored with the table. Doing it twice changes nothing. The rows must take no
+    traffic yet.
     """
     begin = int(since.replace(tzinfo=UTC).timestamp())
     if begin > operator.now():
         raise click.ClickException("That moment is still to come.")
     rows = []
-    for event in revoked_since(stack, begin):
-        done = _again(stack, event, apply=apply)
+    states = last_words(since_then(stack, begin, frozenset(STATES)))
+    for event in (*states, *since_then(stack, begin, frozenset(AGAIN))):
+        again = said_again if event.action in STATES else _again
+        done = again(stack, event, apply=apply)
         if done is not None:
             rows.append({"what": event.action, "id": _id(event), "done": done})
     show_list(rows, as_json=as_json, empty="Nothing revoked since then is alive.")
@@ -44,14 +49,14 @@ def after_restore(stack: Stack, *, since: datetime, apply: bool, as_json: bool) 
         click.echo("Nothing was changed: add --apply.", err=True)
 
 
-def revoked_since(stack: Stack, begin: int) -> Iterator[AuditEvent]:
-    """Entries of the trail, from `begin` (epoch seconds) to now, that end something a user or an operator gave."""
+def since_then(stack: Stack, begin: int, actions: Collection[str]) -> Iterator[AuditEvent]:
+    """Entries of the trail with these actions, from `begin` (epoch seconds) to now."""
     for day in range(begin // DAY, operator.now() // DAY + 1):
         name = datetime.fromtimestamp(day * DAY, UTC).strftime("%Y-%m-%d")
         before: str | None = None
         while True:
             events, before = stack.wiring.audit.day(name, limit=PAGE, before=before)
-            yield from (event for event in events if event.action in AGAIN and event.time >= begin)
+            yield from (event for event in events if event.action in actions and event.time >= begin)
             if before is None:
                 break
 
@@ -128,4 +133,10 @@ def _key_again(stack: Stack, event: AuditEvent, *, apply: bool) -> str | None:
 
 
 def _id(event: AuditEvent) -> str:
-    return event.connection_id or event.details.get("key_id") or event.details.get("identity", "")
+    return (
+        event.connection_id
+        or event.details.get("key_id")
+        or event.details.get("identity")
+        or (event.client_id if event.action.startswith("client.") else event.sub)
+        or ""
+    )
