@@ -8,7 +8,7 @@ import time
 from aws_lambda_powertools import Logger
 
 from grantkeeper import wiring
-from grantkeeper.edge.admin import api_keys, audit, clients, connections, health, providers, users
+from grantkeeper.edge.admin import api_keys, audit, cleanup, clients, connections, health, providers, users
 from grantkeeper.edge.admin.desk import Desk
 from grantkeeper.edge.bugs import report_bugs
 from grantkeeper.edge.http import App
@@ -24,7 +24,7 @@ def _now() -> int:
 
 
 desk = Desk(app, lambda: app_wiring, lambda: _now())  # noqa: PLW0108 - a test brings another clock
-for module in (users, connections, audit, clients, api_keys, providers, health):
+for module in (users, connections, audit, clients, api_keys, providers, health, cleanup):
     module.add_routes(app, desk)
 
 handler = app

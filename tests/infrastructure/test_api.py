@@ -117,6 +117,8 @@ ROUTES = {
     "AdminFunction": {
         "GET /v1/admin/audit",
         "GET /v1/admin/health",
+        "GET /v1/admin/cleanup",
+        "POST /v1/admin/cleanup",
         "GET /v1/admin/audit/export",
         "GET /v1/admin/clients",
         "POST /v1/admin/clients",

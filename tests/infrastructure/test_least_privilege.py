@@ -621,6 +621,17 @@ def administer_clients(stack: Stack) -> None:
     for query in ({}, {"actor": "user:usr_root"}, {"user": "usr_root"}, {"connection": "con_1"}):
         stack.call(name, "GET /v1/admin/audit", query=query, headers=admin)
     stack.call(name, "GET /v1/admin/audit/export", query={"day": "2027-01-15"}, headers=admin)
+    wiring, old = stack.world.wiring, stack.now - 100 * 86_400
+    dead = stack.world.connect()
+    wiring.connections.disconnect(dead.id, now=old, audit=stack.world.event("connection.revoked"))
+    wiring.connections.erase(dead.id, audit=stack.world.event("grant.erased"))
+    over = new_api_key()
+    expired = ApiKey(over.key_id, over.secret_hash, (), old, old + 9, client_id="app", sub="usr_alice")
+    wiring.api_keys.put(expired, audit=stack.world.event("api_key.created"))
+    stack.call(name, "GET /v1/admin/cleanup", headers=admin)
+    steps = {"kinds": ["revoked_connections", "api_keys"]}
+    done = json.loads(stack.call(name, "POST /v1/admin/cleanup", json=steps, headers=admin)["body"])
+    assert [kind["removed"] for kind in done["kinds"]] == [1, 1]
     stack.sweep()
     health = json.loads(stack.call(name, "GET /v1/admin/health", headers=admin)["body"])
     assert [check for check in health["checks"] if check["status"] == "failing"] == []

@@ -170,7 +170,7 @@ def test_clients_are_registered_by_the_administration_and_providers_by_no_functi
     assert who_may(WRITE, "GrantsTable", "PROVIDERS", attribute="disabled") == {"AdminFunction"}
     # The day of use is noted on a key that exists; making or deleting one is another action.
     assert who_may({"dynamodb:PutItem"}, "GrantsTable", "APIKEY#k") == {"AccountFunction", "AdminFunction"}
-    assert who_may({"dynamodb:DeleteItem"}, "GrantsTable", "APIKEY#k") == set()
+    assert who_may({"dynamodb:DeleteItem"}, "GrantsTable", "APIKEY#k") == {"AdminFunction"}
 
 
 @pytest.mark.parametrize("partition", ["USER#usr_1", "CONNECTION#con_1", "SYSTEM#2026-11-21"])

@@ -266,6 +266,12 @@ class World:
 
     _v1_admin_health = _v1_admin_providers
 
+    def _v1_admin_cleanup(self, route: str) -> dict[str, Any]:
+        if route.startswith("GET"):
+            return {"headers": self.admin(), "query": {"older_than_days": "90"}}
+        body = {"kinds": ["revoked_connections", "api_keys"], "limit": 5, "older_than_days": 90}
+        return {"headers": JSON | self.admin(), "json": body}
+
     def _v1_admin_providers__id__disable(self, _: str) -> dict[str, Any]:
         return {"headers": JSON | self.admin(), "path": {"id": "github"}, "json": {"reason": "incident 42"}}
 

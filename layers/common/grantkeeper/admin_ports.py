@@ -119,3 +119,42 @@ class Probes(Protocol):
 
     def alarms(self) -> Mapping[str, str]:
         """The stack's alarms and their state: `OK`, `ALARM` or `INSUFFICIENT_DATA`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadConnection:
+    """A connection that was revoked; `ended_at` in epoch seconds."""
+
+    id: str
+    sub: str
+    provider: str
+    service: str
+    ended_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadKey:
+    """An API key, and when it ended or will: revoked or expired, whatever came first; epoch seconds."""
+
+    id: str
+    sub: str | None
+    client_id: str | None
+    ended_at: int
+
+
+class DeadRows(Protocol):
+    """What is dead and only takes up room. Removing is one transaction with its audit entry, each."""
+
+    def connections(
+        self, provider: str, *, after: str | None, limit: int
+    ) -> tuple[Sequence[DeadConnection], str | None]:
+        """Revoked connections of a provider, and where to go on; None at the end."""
+
+    def remove_connection(self, dead: DeadConnection, *, ended_before: int, audit: AuditEvent) -> bool:
+        """Take away what is left of one; False when it is not dead enough, or holds anything still."""
+
+    def api_keys(self, *, after: str | None, limit: int) -> tuple[Sequence[DeadKey], str | None]:
+        """All keys, the live ones too, and where to go on; None at the end."""
+
+    def remove_key(self, dead: DeadKey, *, ended_before: int, audit: AuditEvent) -> bool:
+        """Take away one that ended before; False when it did not."""

@@ -225,6 +225,13 @@ class Wiring:
         return DynamoBreakersSeen(self.aws.dynamodb, self._grants)
 
     @cached_property
+    def dead_rows(self) -> admin_ports.DeadRows:
+        """What is dead and only takes up room."""
+        from grantkeeper.stores.dead_rows import DynamoDeadRows
+
+        return DynamoDeadRows(self.aws.dynamodb, self._grants, self._audit)
+
+    @cached_property
     def shard_mark(self) -> ports.DueShards:
         from grantkeeper.stores.due_shards import DynamoDueShards
 

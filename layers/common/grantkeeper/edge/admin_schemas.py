@@ -236,6 +236,37 @@ class AdminHealth(TypedDict):
     checks: list[AdminHealthCheck]
 
 
+CleanUpKind = Literal["revoked_connections", "api_keys"]
+
+
+class CleanUpRequest(TypedDict):
+    """What to take away, and how much of it at once."""
+
+    kinds: Annotated[list[CleanUpKind], Field(min_length=1)]
+    limit: NotRequired[Annotated[int, Field(ge=1, le=100, description="Removals at most, 50 unless said")]]
+    older_than_days: NotRequired[
+        Annotated[int, Field(ge=35, le=3650, description="Since when they are dead, 90 unless said")]
+    ]
+
+
+class CleanedKind(TypedDict):
+    """One kind of dead rows, as far as this call looked."""
+
+    kind: CleanUpKind
+    removable: Annotated[int, Field(description="What a clean-up would take away; looked at from afar")]
+    removed: int
+    young: Annotated[int, Field(description="Dead, and not for long enough")]
+    kept: Annotated[int, Field(description="Dead for long enough, and something about it is not settled")]
+
+
+class AdminCleanup(TypedDict):
+    """What one call saw or did; the figures of all pages add up, and `cursor` is null on the last."""
+
+    kinds: list[CleanedKind]
+    looked_at: int
+    cursor: str | None
+
+
 class AdminUser(TypedDict):
     """A user as operators see him."""
 
@@ -324,6 +355,10 @@ ADMIN_PARAMETERS: dict[str, tuple[Any, str]] = {
     "to:audit": (Time, "Not after"),
     "day": (Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")], "The UTC day"),
     "format": (Literal["ndjson", "csv"], "`ndjson` unless said"),
+    "older_than_days": (
+        Annotated[int, Field(ge=35, le=3650)],
+        "Since when they are dead, 90 unless said",
+    ),
     "client_id:key": (Id, "Only of this client"),
     "user:key": (Id, "Only this user's own"),
     "q": (Annotated[str, Field(max_length=254)], "How the e-mail address begins; or the whole id of a user"),

@@ -51,6 +51,8 @@ ENTERED: Mapping[str, tuple[str, str | None]] = {
 CONNECTIONS = "connections/"  # <provider>/<status>: how many there are
 NEEDS_REAUTH_REASONS = "needs_reauth_reasons/"  # <reason>
 
+REMOVED = "connection.removed"
+
 
 def increments(event: AuditEvent) -> Mapping[str, int]:
     """Counter → change. Counters of connections by provider and status move, all others only grow."""
@@ -66,6 +68,8 @@ def increments(event: AuditEvent) -> Mapping[str, int]:
             changes[how_often] += 1
         if how_often == "needs_reauth" and event.reason is not None:
             changes[f"{NEEDS_REAUTH_REASONS}{event.reason}"] += 1
+    elif event.action == REMOVED:
+        changes[f"{CONNECTIONS}{event.provider}/revoked"] -= 1  # its tombstone went, by a clean-up
     elif event.action == "grant.refreshed" and "from" in event.details:
         _move(changes, event, to="active")  # declared dead, and a late holder brought its successor
     return {name: by for name, by in changes.items() if by}

@@ -68,9 +68,9 @@ class DynamoApiKeys:
         writes = [
             self._table.to_update(
                 keys.api_key(key.key_id),
-                "SET #status = :revoked",
+                "SET #status = :revoked, #revoked_at = :now",
                 condition="attribute_exists(#pk) AND #status <> :revoked",
-                values={":revoked": "revoked"},
+                values={":revoked": "revoked", ":now": audit.time},
             ),
             *([] if key.sub is None else [self._table.to_delete(keys.user_api_key(key.sub, key.key_id))]),
         ]
