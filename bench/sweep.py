@@ -1,7 +1,7 @@
 """
 The refresh of what is due: how fast one worker is, what one refresh costs, and how a tick of the sweep grows.
 
-    python -m bench.sweep [--rounds 7] [--held 1000,100000] [--only rate,cost,tick] [--strict]
+    python -m bench.sweep [--rounds 7] [--held 1000,100000] [--only rate,cost,tick] [--strict] [--record]
 
 Rates come from the real worker (`functions/refresh`, batch_handler) over a stand-in for DynamoDB with its real client,
 and a provider that takes 50 ms; write and read units from DynamoDB Local. See bench/README.md for how to read it.
@@ -28,13 +28,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--held", default=HELD, help="rows held; 1000000 takes some eight minutes to load")
     parser.add_argument("--only", default=",".join(PARTS), help="rate, cost, tick")
     parser.add_argument("--strict", action="store_true", help="exit 1 when a target is missed")
+    parser.add_argument("--record", action="store_true", help="keep what `grantkeeper cost` goes by")
     options = parser.parse_args(arguments)
 
     report, parts = Report("sweep"), options.only.split(",")
     if "rate" in parts:
         rate(report, rounds=options.rounds)
     if "cost" in parts:
-        price(report)
+        price(report, record=options.record)
     if "tick" in parts:
         tick(report, held=[int(count) for count in options.held.split(",")])
     return report.finish(strict=options.strict)

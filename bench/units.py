@@ -8,14 +8,15 @@ trail into counters and events), and a sweep reads the index: every unit that a 
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.cost import Refresh
-from bench.world import BenchWorld, batch_event
+from bench.world import BenchWorld, batch_event, token_event
+from cli.cost.model import Call, Refresh
 from grantkeeper.model import Grant
 from grantkeeper.stores import keys
 from grantkeeper.stores.items import Item
@@ -90,6 +91,7 @@ class Measured:
     refresh: Refresh
     grant_bytes: int
     sealed_bytes: int
+    connection_bytes: int  # of the item beside it, which is in an index whole as well
     calls: Mapping[str, float]
 
 
@@ -138,7 +140,51 @@ def measure(world: BenchWorld, *, count: int = BATCH) -> Measured:
         ),
         grant_bytes=round(_mean(after)),
         sealed_bytes=round(sum(len(item["sealed"]["B"]) for item in after) / count),
+        connection_bytes=round(_mean([_connection(world, grant) for grant in grants])),
         calls=_each(by_worker.calls, count),
+    )
+
+
+def measure_token_call(world: BenchWorld, *, count: int = BATCH) -> Call:
+    """
+    Hand out a fresh token `count` times, warm, and count what that takes.
+
+    Raises:
+        RuntimeError: A token was not handed out.
+    """
+    [grant] = world.load(1, due=False)
+    module, event = world.function("refresh"), token_event(grant.connection_id, world.api_key())
+
+    def call() -> None:
+        if module.handler(event, CONTEXT)["statusCode"] != 200:
+            raise RuntimeError("no token was handed out")
+
+    return _measured_call(world, call, count=count)
+
+
+def measure_tick(world: BenchWorld, *, count: int = 20) -> Call:
+    """Let the sweeper run `count` times, warm, with nothing due, and count what that takes."""
+    module = world.function("sweeper")
+    return _measured_call(world, lambda: module.handler({}, CONTEXT), count=count)
+
+
+def _measured_call(world: BenchWorld, call: Callable[[], object], *, count: int) -> Call:
+    for handler in logging.getLogger("bench").handlers:  # one for all worlds of a process: the first world's
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(world.sink)
+    with contextlib.redirect_stdout(world.sink):
+        call()
+        logged = world.sink.written
+        with counting(world.client) as consumed, _cpu() as cpu:
+            for _ in range(count):
+                call()
+        logged = world.sink.written - logged
+    return Call(
+        write_units=sum(consumed.writes.values()) / count,
+        read_units=sum(consumed.reads.values()) / count,
+        store_calls=sum(consumed.calls.values()) / count,
+        cpu_ms=cpu[0] / count * 1000,
+        log_bytes=logged / count,
     )
 
 
@@ -155,6 +201,12 @@ def _page_share(world: BenchWorld, grants: Sequence[Grant]) -> float:
 
 def _stored(world: BenchWorld, grant: Grant) -> Item:
     key = key_item(keys.grant(grant.connection_id, grant.name))
+    item: Item = world.client.get_item(TableName=world.grants_table, Key=key, ConsistentRead=True)["Item"]
+    return item
+
+
+def _connection(world: BenchWorld, grant: Grant) -> Item:
+    key = key_item(keys.connection(grant.connection_id))
     item: Item = world.client.get_item(TableName=world.grants_table, Key=key, ConsistentRead=True)["Item"]
     return item
 

@@ -11,6 +11,7 @@ from cli.api_keys import api_keys
 from cli.archive.export_command import export_archive, thaw
 from cli.archive.import_command import import_archive
 from cli.clients import clients
+from cli.cost.command import cost
 from cli.doctor.command import doctor
 from cli.keys import init, keys
 from cli.providers import providers
@@ -18,6 +19,13 @@ from cli.queues import queues
 from cli.stack import Stack, explain
 from cli.users import users
 from grantkeeper.errors import GrantkeeperError
+
+EXIT_CODES = {
+    0: "it is done; for `doctor`, nothing is failing",
+    1: "it is not, and a sentence on standard error says why and what to do next; `doctor`: something is failing",
+    2: "the command was called wrongly",
+    130: "interrupted",
+}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,6 +43,7 @@ for command in (
     after_restore,
     api_keys,
     clients,
+    cost,
     doctor,
     export_archive,
     import_archive,

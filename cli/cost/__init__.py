@@ -1,0 +1,1 @@
+"""`grantkeeper cost`: what a deployment costs a month, by your numbers."""
