@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import product
 
 import pytest
@@ -230,3 +231,20 @@ def test_the_web_acl_samples_no_request():
     for each in (acl, *acl["Rules"]):
         assert each["VisibilityConfig"]["SampledRequestsEnabled"] is False
     assert sorted(rule["Priority"] for rule in acl["Rules"]) == list(range(len(acl["Rules"])))
+
+
+def test_the_list_of_what_a_deployer_may_do_names_every_service_of_the_template():
+    """A resource of a new service would fail at the first deployment by somebody with only those rights."""
+    page = (ROOT / "docs" / "deployment.md").read_text()
+    rows = set(re.findall(r"^\| ([a-z0-9]+) \|", page.partition("## The role that deploys")[2], re.MULTILINE))
+    services = {body["Type"].split("::")[1].lower() for body in translated()["Resources"].values()}
+
+    assert {service.removesuffix("v2") for service in services} <= rows
+
+
+def test_parameters_of_a_deployment_are_explained_where_they_may_be_changed():
+    """docs/upgrading.md says of each what becomes of a running stack."""
+    rows = (ROOT / "docs" / "upgrading.md").read_text().partition("## Parameters")[2]
+    told = set(re.findall(r"`([A-Z][A-Za-z]+)`", rows))
+
+    assert set(source()["Parameters"]) - told == set()

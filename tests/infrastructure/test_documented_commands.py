@@ -31,9 +31,9 @@ def pages() -> list[Path]:
 def snippets(page: Path) -> tuple[str, ...]:
     """Lines of code fences, continued ones joined, and everything between backticks."""
     text = page.read_text()
-    fenced = re.findall(r"^```(?:sh)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    fenced = re.findall(r"^ *```(?:sh)?\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
     lines = [line for block in fenced for line in block.replace("\\\n", " ").splitlines()]
-    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    prose = re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
     return (*lines, *(code.replace("\n", " ").replace("\\|", "|") for code in re.findall(r"`([^`]+)`", prose)))
 
 
@@ -41,7 +41,7 @@ def commands(program: str) -> Iterator[tuple[str, list[str]]]:
     """(page, words after the program's name) of every call, those inside `$( … )` too."""
     for page in pages():
         for snippet in snippets(page):
-            for found in re.finditer(rf"(?:^|[\s(/]){program} (?!stack\b)", re.sub(r"^alias .*", "", snippet)):
+            for found in re.finditer(rf"(?:^|[\s(/])(?<!--stack-name ){program} ", re.sub(r"^alias .*", "", snippet)):
                 rest = _until_it_ends(snippet[found.end() :])
                 yield page.name, [word for word in _words(rest) if word]
 
@@ -71,7 +71,16 @@ def _words(text: str) -> list[str]:
 
 
 def ours() -> list[tuple[str, list[str]]]:
-    return [(page, words) for page, words in commands("grantkeeper") if re.fullmatch(r"[a-z-]+", words[0])]
+    """Without the options before the command."""
+    every = ((page, _after_global_options(words)) for page, words in commands("grantkeeper"))
+    return [(page, words) for page, words in every if words and re.fullmatch(r"[a-z-]+", words[0])]
+
+
+def _after_global_options(words: list[str]) -> list[str]:
+    takes = {"--stack": 2, "--local": 1}
+    while words and words[0] in takes:
+        words = words[takes[words[0]] :]
+    return words
 
 
 def test_the_pages_name_commands():
@@ -100,7 +109,7 @@ def test_calls_of_aws_exist_with_their_parameters():
         service, operation = words[0], words[1]
         if (service, operation) in CUSTOM:
             continue
-        model = session.get_service_model(service)
+        model = session.get_service_model({"deploy": "codedeploy"}.get(service, service))
         operations = {xform_name(name, "-"): name for name in model.operation_names}
         assert operation in operations, f"{page}: aws {service} {operation}"
         shape = model.operation_model(operations[operation]).input_shape
