@@ -292,9 +292,9 @@ def outage(scene: Scene, *, grants: int) -> None:
     """Two hours of an unreachable provider: nothing dies; and when it is back, everything is refreshed."""
     others = [scene.connect() for _ in range(grants)]
     scene.pass_time(HOUR + 1)
-    for _ in range(24):
+    for _ in range(12):
         scene.lane.provider("fault", what="token", kind="503", times=200)
-        scene.pass_time(300)
+        scene.pass_time(600)
         scene.sweep()
     for connection_id, _ in others:
         assert scene.lane.row_of(connection_id)["status"] == {"S": "active"}
@@ -302,6 +302,8 @@ def outage(scene: Scene, *, grants: int) -> None:
     for _ in range(12):
         scene.pass_time(61)
         scene.sweep()
+        if all(int(scene.lane.row_of(connection_id)["generation"]["N"]) >= 2 for connection_id, _ in others):
+            break
     for connection_id, family in others:
         assert int(scene.lane.row_of(connection_id)["generation"]["N"]) >= 2
         assert scene.lane.provider("alive", profile=scene.profile, family=family)

@@ -157,7 +157,7 @@ def test_the_schedule_fires_the_sweeper(stack):
     """
     logs = stack.aws("logs")
     group = next(g["logGroupName"] for g in logs.describe_log_groups()["logGroups"] if "Sweeper" in g["logGroupName"])
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + 200
     starts = 0
     while time.monotonic() < deadline and starts < 2:  # the first was the local run's own
         events = logs.filter_log_events(logGroupName=group)["events"]

@@ -24,6 +24,7 @@ from grantkeeper.provider_http import Httpx2ProviderHttp
 from tests.support.adversary import Adversary, Authority, answering
 
 MEGABYTE = 1024 * 1024
+IN_TIME = 4.0  # seconds, for budgets of half a one: the other side goes on for ten, and a busy machine may stand still
 SECRET = "grant_type=refresh_token&refresh_token=s3cret"
 FORM = (("content-type", "application/x-www-form-urlencoded"), ("authorization", "Basic s3cret"))
 
@@ -356,7 +357,7 @@ def test_c54_a_handshake_that_hangs_ends_in_time(adversary, authority):
     started = time.monotonic()
 
     error = failed(http, request, budget=0.3)
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < IN_TIME
     assert error.outcome_unknown is False
 
 
@@ -389,7 +390,7 @@ def test_c54_a_server_that_drips_bytes_gains_no_time(http, adversary, data):
     started = time.monotonic()
 
     error = failed(http, post(server.url()), budget=0.4)
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < IN_TIME
     assert (error.extensions["reason"], error.outcome_unknown) == ("timeout", True)
 
 
@@ -407,7 +408,7 @@ def test_c54_a_server_that_hangs_ends_in_time_with_an_unknown_outcome(http, adve
     started = time.monotonic()
 
     error = failed(http, post(server.url()), budget=0.3)
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < IN_TIME
     assert (error.extensions["reason"], error.outcome_unknown) == ("timeout", True)
 
 
@@ -418,7 +419,7 @@ def test_c54_a_server_that_does_not_read_gains_no_time(http):
         started = time.monotonic()
         error = failed(http, post(url, body=b"a" * 16 * MEGABYTE), budget=0.4)
 
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < IN_TIME
     assert (error.extensions["reason"], error.outcome_unknown) == ("timeout", True)
 
 
@@ -450,12 +451,12 @@ def test_c54_nobody_there_is_known_to_have_done_nothing(http):
 def test_c54_a_connect_that_hangs_ends_in_time():
     """The name resolves after the time is over."""
     release = threading.Event()
-    http = Httpx2ProviderHttp(resolver=lambda *_, **__: release.wait(5) and [])
+    http = Httpx2ProviderHttp(resolver=lambda *_, **__: release.wait(10) and [])
     started = time.monotonic()
 
     error = failed(http, post("https://op.example/"), budget=0.2)
     release.set()
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < IN_TIME
     assert (error.extensions["reason"], error.outcome_unknown) == ("dns_failed", False)
 
 
@@ -545,9 +546,10 @@ def test_o08_headers_without_end_are_cut_off(http, adversary, unit):
     server = adversary(endless(b"HTTP/1.1 200 OK\r\n", unit))
     started = time.monotonic()
 
-    error = failed(http, post(server.url()))
+    error = failed(http, post(server.url()), budget=30)
     assert error.outcome_unknown is True
-    assert time.monotonic() - started < 2.0
+    assert error.extensions["reason"] != "timeout"  # there was time for much more
+    assert time.monotonic() - started < 15
 
 
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "deflate", "GZIP"])
@@ -642,7 +644,7 @@ def test_c54_f10_an_answer_that_is_whole_counts_however_its_connection_ends(http
     answer = http.send(post(server.url()), budget=0.6)
 
     assert answer.body.strip() == WHOLE
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < IN_TIME
 
 
 @pytest.mark.parametrize("body", [WHOLE[:-1], b"[1]", b"1", b'"a"', b"access_token=a", b"", WHOLE + b"{"])
@@ -746,7 +748,7 @@ def test_c54_a_flood_of_informational_answers_gains_no_time(http, adversary):
     server = adversary(behave)
     began = time.monotonic()
     assert failed(http, post(server.url()), budget=0.5).outcome_unknown is True
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < IN_TIME
 
 
 @pytest.mark.parametrize("value", ["a\r\nx-evil: 1", "a\nb", "\u2603", "a\x00b\r\n c"])

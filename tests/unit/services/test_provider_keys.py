@@ -166,7 +166,7 @@ def test_c88_a_provider_that_hangs_is_left_after_three_seconds(http, provider, m
     with pytest.raises(ProviderUnavailable):
         ProviderKeys(http).keys(replace(provider, jwks_uri=silent.url()), NOW)
 
-    assert 0.25 < time.monotonic() - started < 1.0
+    assert 0.25 < time.monotonic() - started < 2.5
     release.set()
     silent.close()
 
