@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.support.stack import NODE, ROOT
 
@@ -11,6 +13,7 @@ SCREENSHOTS = ROOT / "artifacts" / "screenshots"
 LIGHT = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"}
 DARK = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"}
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
+HOSTS = ("localhost", "127.0.0.1")
 # What axe-core finds of these kinds keeps people out; the rest is advice.
 SERIOUS = ("serious", "critical")
 
@@ -22,6 +25,8 @@ class Console:
         self.stack = stack
         self.context = chromium.new_context(**(LIGHT | options))
         self.context.set_default_timeout(60_000)
+        # The demo provider's page names a style sheet elsewhere; who waits for it tests the weather.
+        self.context.route(lambda url: urlsplit(url).hostname not in HOSTS, lambda route: route.abort())
         self.page = self.context.new_page()
         self.sent: list[str] = []
         self.complaints: list[str] = []
@@ -55,6 +60,29 @@ class Console:
         """The heading is this, and nothing is being loaded."""
         self.page.locator("main h1", has_text=heading).wait_for()
         self.page.locator("main .loading, main [aria-busy=true]").first.wait_for(state="detached")
+
+    def row(self, text: str) -> Any:
+        """The table's row that holds this text."""
+        return self.page.get_by_role("row").filter(has_text=text)
+
+    def confirm(self, verb: str, **fields: str) -> None:
+        """Fill the open dialog in, by the names of its fields, and press the button; it closes when it is done."""
+        dialog = self.page.get_by_role("dialog")
+        for name, value in fields.items():
+            field = dialog.locator(f"[name={name}]")
+            field.select_option(value) if field.evaluate("e => e.tagName") == "SELECT" else field.fill(value)
+        dialog.get_by_role("button", name=verb).click()
+        dialog.wait_for(state="detached")
+
+    def sign_in_at_the_demo(self, person: str) -> str:
+        """Get an account by signing in at the team's application; returns its `sub`."""
+        self.page.goto(self.stack.facts["demo_app_url"])
+        self.page.click("#sign-in")
+        self.page.click("text=Continue with Demo")
+        self.page.fill("#subject-input", person)
+        self.page.press("#subject-input", "Enter")
+        self.page.wait_for_selector("main[data-stage=signed-in]")
+        return str(json.loads(self.page.inner_text("#claims"))["sub"])
 
     def assert_fit(self) -> None:
         """No serious finding of axe-core, nothing wider than the window, one heading, a title."""

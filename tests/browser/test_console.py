@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import secrets
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
-from tests.browser.console import AXE, DARK, LIGHT, PHONE, Console
+from tests.browser.console import AXE, Console
 from tests.conftest import need
+from tests.e2e.browser import Browser, relying_party
 from tests.e2e.conftest import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser, pytest.mark.xdist_group("console")]
+
+HOSTILE = '<img src=x onerror="window.struck = true">'
+PAGES = {
+    "#/overview": "Overview",
+    "#/users": "Users",
+    "#/connections": "Connections",
+    "#/providers": "Providers",
+    "#/audit": "Audit",
+    "#/clients": "Clients",
+    "#/clients/console": "Grantkeeper console",
+    "#/api-keys": "API keys",
+    "#/health": "Health",
+}
 
 
 @pytest.fixture(scope="module")
@@ -38,21 +53,72 @@ def admin(consoles):
     return console
 
 
-def somebody(name):
-    """Nobody has met this person yet."""
-    return f"{name}-{secrets.token_hex(4)}@example.com"
+@pytest.fixture(scope="module")
+def person(stack):
+    """Somebody nobody has met before, who calls himself like a piece of markup."""
+    browser, login = Browser(), f"eve-{secrets.token_hex(4)}@example.com"
+    scope = "openid profile email account:write"
+    started = relying_party("start", stack.api_url, stack.client_id, stack.redirect_uri, scope, "demo")
+    back = browser.open(started["url"], until=stack.redirect_uri, login=login)
+    signed_in = relying_party("finish", stack.api_url, stack.client_id, str(back), given=started)
+    browser.close()
+    bearer = {"authorization": f"Bearer {signed_in['access_token']}"}
+    with httpx2.Client(base_url=stack.api_url, headers=bearer, trust_env=False, timeout=30) as client:
+        etag = client.get("/v1/profile").headers["etag"]
+        changed = client.put("/v1/profile", json={"name": HOSTILE}, headers={"if-match": etag})
+    assert changed.status_code == 200, changed.text
+    return SimpleNamespace(name=HOSTILE, email=login, sub=changed.json()["sub"])
+
+
+@pytest.fixture
+def connection(stack):
+    """A user of the team's own, with a key of his for a service, labelled like a piece of markup."""
+    wanted = {"service": "heygen", "user_id": secrets.token_hex(8), "label": HOSTILE, "secret": secrets.token_hex(16)}
+    key = {"x-api-key": stack.client_api_key}
+    with httpx2.Client(base_url=stack.api_url, headers=key, trust_env=False, timeout=30) as client:
+        made = client.post("/v1/connections", json=wanted)
+    assert made.status_code == 201, made.text
+    return made.json()
 
 
 def test_w05_the_console_asks_nobody_else_and_its_policy_holds(admin, stack):
-    """Signed in, with numbers shown: nothing came from elsewhere, and the browser complained of nothing."""
-    admin.open("#/overview", "Overview")
+    """Every page, shown with answers: nothing came from elsewhere, and the browser complained of nothing."""
+    admin.sent.clear()
+    for route, heading in PAGES.items():
+        admin.open(route, heading)
 
-    assert admin.page.locator(".totals li").count() == 5
-    assert urlsplit(admin.page.url).query == ""  # no code is left in the address
-    ours = (f"{stack.api_url}/", stack.demo_provider_url, "data:")
-    foreign = [url for url in admin.sent if not url.startswith(ours) and "oidc-provider-mock" not in url]
-    assert [url for url in foreign if urlsplit(url).hostname in ("localhost", "127.0.0.1")] == []
+    assert [url for url in admin.sent if not url.startswith((f"{stack.api_url}/", "data:"))] == []
     assert admin.complaints == []
+    assert urlsplit(admin.page.url).query == ""  # no code is left in the address
+
+
+def test_every_page_is_fit_to_be_seen(admin):
+    """Light, dark and on a phone: nothing that axe-core calls serious, nothing cut off, one heading, in focus."""
+    for route, heading in PAGES.items():
+        admin.open(route, heading)
+        assert admin.page.evaluate("document.activeElement.tagName") == "H1", route
+        for scheme in ("light", "dark"):
+            admin.page.emulate_media(color_scheme=scheme)
+            admin.assert_fit()
+        admin.page.set_viewport_size({"width": 360, "height": 740})
+        admin.assert_fit()
+        admin.page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_a_theme_is_kept_by_the_browser(admin):
+    """Chosen once, it stays over the system's; "system" takes it back."""
+    theme = admin.page.get_by_label("Theme")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    admin.page.emulate_media(color_scheme="light")
+    light = admin.page.evaluate(ground)
+    theme.select_option("dark")
+    dark = admin.page.evaluate(ground)
+
+    assert dark != light
+    assert admin.page.evaluate("localStorage.getItem('grantkeeper.theme')") == "dark"
+    theme.select_option("")
+    assert admin.page.evaluate(ground) == light
+    assert admin.page.evaluate("localStorage.getItem('grantkeeper.theme')") is None
 
 
 def test_tokens_are_kept_nowhere_and_a_reload_asks_the_provider_anew(consoles, stack):
@@ -76,35 +142,224 @@ def test_tokens_are_kept_nowhere_and_a_reload_asks_the_provider_anew(consoles, s
     console.close()
 
 
-def test_somebody_without_a_role_is_told_how_to_get_one(consoles, stack):
+def test_somebody_without_a_role_is_told_how_to_get_one(consoles):
     """First he is by invitation only; known from the demo application, he sees the command with his own id."""
-    person, console = somebody("bob"), consoles()
-    console.sign_in(person)
+    name, console = f"bob-{secrets.token_hex(4)}@example.com", consoles()
+    console.sign_in(name)
 
     assert "account here already" in console.page.inner_text("[role=alert]")
     console.assert_fit()
 
-    console.page.goto(stack.facts["demo_app_url"])
-    console.page.click("#sign-in")
-    console.page.click("text=Continue with Demo")
-    console.page.fill("#subject-input", person)
-    console.page.press("#subject-input", "Enter")
-    console.page.wait_for_selector("main[data-stage=signed-in]")
-    console.sign_in(person)
+    sub = console.sign_in_at_the_demo(name)
+    console.sign_in(name)
 
     assert console.page.inner_text("h1") == "You have no role here"
-    assert console.page.inner_text("pre").startswith("grantkeeper users role usr_")
+    assert console.page.inner_text("pre").strip() == f"grantkeeper users role {sub} auditor"
     assert not [url for url in console.sent if "/v1/admin/" in url]
     console.assert_fit()
     console.close()
 
 
-@pytest.mark.parametrize("look", [LIGHT, DARK, PHONE], ids=["light", "dark", "phone"])
-def test_the_overview_is_fit_to_be_seen(consoles, look):
-    """Light, dark and on a phone: nothing axe-core calls serious, nothing cut off."""
-    console = consoles(**look)
-    console.sign_in("ada")
-    console.settled("Overview")
+def test_an_auditor_sees_everything_and_no_way_to_change_it(consoles, person):
+    """The same pages, without a single button that writes."""
+    console = consoles()
+    console.sign_in("grace", at=f"#/users/{person.sub}")  # and one comes back to where one wanted to go
+    console.settled(person.name)
+    writes = ("Suspend", "Change role", "Erase", "Switch off", "Register a client", "Revoke", "Make a key for a client")
 
-    console.assert_fit()
+    for route, heading in {f"#/users/{person.sub}": person.name, **PAGES}.items():
+        console.open(route, heading)
+        buttons = console.page.get_by_role("main").get_by_role("button").all_inner_texts()
+        assert not [text for text in buttons if text.startswith(writes)], route
+    assert "Auditor" in console.page.inner_text(".who")
     console.close()
+
+
+def test_a_user_is_found_suspended_and_let_back_and_the_trail_says_so(admin, person):
+    """By how his address begins; what was done and why stands in the trail, with who did it."""
+    admin.open("#/users", "Users")
+    admin.page.get_by_label("E-mail or id").fill(person.email[:10])
+    admin.page.keyboard.press("Enter")
+    admin.row(person.email).get_by_role("link").click()
+    admin.settled(person.name)
+
+    admin.page.get_by_role("button", name="Suspend").click()
+    admin.confirm("Suspend", reason="requested")
+    admin.page.locator(".facts .status", has_text="Suspended").wait_for()
+    admin.page.get_by_role("button", name="Let in again").click()
+    admin.confirm("Let in")
+    admin.page.locator(".facts .status", has_text="Active").wait_for()
+
+    admin.open(f"#/audit?user={person.sub}&action=user.", "Audit")
+    admin.row("user.resumed").wait_for()
+    suspended = admin.row("user.suspended").inner_text()
+    assert "Requested" in suspended
+    assert "user:usr_" in suspended
+
+
+def test_names_of_strangers_are_text(admin, person, connection):
+    """A name that is markup is shown as it is written, in lists and as a heading; nothing of it was run."""
+    admin.open(f"#/users?q={person.sub}", "Users")
+    assert admin.row(person.sub).get_by_role("link").inner_text() == person.name
+    admin.open(f"#/connections?user={connection['user_sub']}", "Connections")
+    assert admin.row("heygen").get_by_role("link").first.inner_text() == HOSTILE
+    for route in (f"#/users/{person.sub}", f"#/connections/{connection['id']}"):
+        admin.open(route, HOSTILE)
+        assert admin.page.inner_text("h1") == HOSTILE
+
+    assert admin.page.evaluate("window.struck") is None
+    assert not [url for url in admin.sent if url.endswith("/x")]
+
+
+def test_a_connection_is_found_by_filters_and_revoked(admin, connection):
+    """The route holds the filters; its page says how it stands, what happened, and how it ended."""
+    admin.open(f"#/connections?user={connection['user_sub']}", "Connections")
+    admin.page.get_by_label("Status").select_option("revoked")
+    admin.page.get_by_text("There is no such connection.").wait_for()
+    admin.page.get_by_label("Status").select_option("active")
+    assert f"user={connection['user_sub']}" in admin.page.url
+    admin.row("heygen").get_by_role("link").first.click()
+    admin.settled(HOSTILE)
+    admin.row("connection.").first.wait_for()
+
+    admin.page.get_by_role("button", name="Revoke").click()
+    admin.confirm("Revoke")
+
+    admin.page.locator(".facts .status", has_text="Revoked").wait_for()
+    admin.row("connection.revoked").wait_for()
+    assert admin.page.get_by_role("button", name="Revoke").count() == 0
+
+
+def test_t11_power_needs_a_fresh_sign_in_which_leads_back(consoles, stack, person):
+    """A sign-in of an hour ago changes no role; one signs in again and is where one was, and then it works."""
+    console, answers = consoles(), []
+    console.page.on("response", lambda response: response.url.endswith("/oauth2/token") and answers.append(response))
+    console.sign_in("ada", at=f"#/users/{person.sub}")
+    console.settled(person.name)
+    _age(stack, answers[0].json()["refresh_token"], seconds=3600)
+
+    def give(role):
+        console.page.get_by_role("button", name="Change role").click()
+        console.page.get_by_role("dialog").locator("[name=role]").select_option(role)
+        console.page.get_by_role("dialog").get_by_role("button", name="Give role").click()
+
+    give("auditor")
+    alert = console.page.get_by_role("dialog").get_by_role("alert")
+    assert "15 minutes" in alert.inner_text()
+    alert.get_by_role("button", name="Sign in again").click()
+    console.consent("ada")
+    console.settled(person.name)
+    give("auditor")
+    console.page.get_by_role("dialog").wait_for(state="detached")
+    console.page.locator(".facts dd", has_text="Auditor").wait_for()
+    give("user")
+    console.page.locator(".facts dd", has_text="User").first.wait_for()
+    console.close()
+
+
+def _age(stack, refresh_token, *, seconds):
+    """The session of this refresh token began earlier: in the table, as no client could."""
+    table = stack.tables["RequestsTable"]
+    family = refresh_token[len("gkr_") : -len("_") - 43]
+    stack.aws("dynamodb").update_item(
+        TableName=table,
+        Key={"pk": {"S": f"SESSION#{family}"}, "sk": {"S": "SESSION"}},
+        UpdateExpression="ADD created_at :less",
+        ExpressionAttributeValues={":less": {"N": str(-seconds)}},
+    )
+
+
+def test_a_day_of_the_trail_is_saved_as_a_file(admin, person):
+    """As CSV with its heads, and as lines of JSON; whoever was suspended a moment ago is in both."""
+    admin.open("#/audit", "Audit")
+    for wanted, begins in (("csv", "time,id,action"), ("ndjson", "{")):
+        admin.page.locator("select[name=format]").select_option(wanted)
+        with admin.page.expect_download() as download:
+            admin.page.get_by_role("button", name="Export").click()
+        text = download.value.path().read_text()
+
+        assert download.value.suggested_filename.endswith(f".{wanted}")
+        assert text.startswith(begins)
+        assert person.sub in text
+
+
+def test_by_keyboard_one_gets_around(admin):
+    """To the content, through the menu, into a dialog and out of it; the focus is seen and comes back."""
+    page = admin.page
+    admin.open("#/overview", "Overview")
+    tab_to(page, "Skip to the content", backwards=True)
+    page.keyboard.press("Enter")
+    assert focused(page) == "Overview"
+
+    tab_to(page, "Clients", backwards=True)
+    page.keyboard.press("Enter")
+    admin.settled("Clients")
+    tab_to(page, "Register a client")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="detached")
+
+    assert focused(page) == "Register a client"
+
+
+def test_by_keyboard_alone_a_client_is_registered_given_a_key_and_switched_off(admin):
+    """What is shown once is gone when its dialog is."""
+    page, name = admin.page, f"Robot {secrets.token_hex(4)}"
+    admin.open("#/clients", "Clients")
+    tab_to(page, "Register a client")
+    page.keyboard.press("Enter")
+    tab_to(page, "client_name")
+    page.keyboard.type(name)
+    tab_to(page, "token_endpoint_auth_method")
+    page.keyboard.type("a secret, in a h")
+    tab_to(page, "redirect_uris")
+    page.keyboard.type("https://robot.example/callback")
+    page.keyboard.press("Tab")
+    tab_to(page, "Register")
+    page.keyboard.press("Enter")
+    secret = page.locator(".secret code")
+    secret.wait_for()
+    shown = secret.inner_text()
+    tab_to(page, "I have it")
+    page.keyboard.press("Enter")
+    admin.settled(name)
+
+    assert len(shown) == 43
+    assert shown not in page.content()
+    tab_to(page, "Make a key for a client")
+    page.keyboard.press("Enter")
+    tab_to(page, "name")
+    page.keyboard.type("nightly")
+    tab_to(page, "connections:read")
+    page.keyboard.press("Space")
+    tab_to(page, "Make it")
+    page.keyboard.press("Enter")
+    page.locator(".secret code", has_text="gk_").wait_for()
+    tab_to(page, "I have it")
+    page.keyboard.press("Enter")
+    admin.row("nightly").locator(".status", has_text="Active").wait_for()
+    tab_to(page, "Switch off")
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").wait_for()
+    assert focused(page) == "Cancel"  # what harms nobody comes first
+    tab_to(page, "Switch off")
+    page.keyboard.press("Enter")
+    page.locator(".facts .status", has_text="Disabled").wait_for()
+
+
+def focused(page):
+    """What has the focus: its text, name or value."""
+    return page.evaluate(
+        "(e => e.name === 'scopes' ? e.value : e.name || e.textContent.trim() || e.value)(document.activeElement)"
+    )
+
+
+def tab_to(page, wanted, *, backwards=False, most=60):
+    """Press Tab until this has the focus."""
+    for _ in range(most):
+        if focused(page) == wanted:
+            return
+        page.keyboard.press("Shift+Tab" if backwards else "Tab")
+    raise AssertionError(f"Tab does not reach {wanted}; the focus is at {focused(page)}")

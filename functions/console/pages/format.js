@@ -18,3 +18,11 @@ export const words = (name) => {
 
 /** "1 user", "2 users". */
 export const count = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
+
+/** How a client shows that it is itself, for people. */
+export const proof = (method) => ({
+  none: "PKCE alone (public)",
+  client_secret_basic: "a secret, in a header",
+  client_secret_post: "a secret, in the body",
+  private_key_jwt: "a signature",
+})[method] ?? method;

@@ -3,11 +3,28 @@ import { html, render, useEffect, useState } from "./vendor.js";
 import { NoRole, SignIn } from "./door.js";
 import { link, parse } from "./router.js";
 import { arrive, scopes, signOut, whoami } from "./signin.js";
+import { ApiKeys } from "./api_keys.js";
+import { Audit } from "./audit.js";
+import { Client } from "./client.js";
+import { Clients } from "./clients.js";
+import { Connection } from "./connection.js";
+import { Connections } from "./connections.js";
+import { Health } from "./health.js";
 import { Overview } from "./overview.js";
+import { Providers } from "./providers.js";
+import { User } from "./user.js";
+import { Users } from "./users.js";
 
 const ICON = document.querySelector("link[rel=icon]").href;
 const PAGES = {
   overview: { title: "Overview", page: Overview },
+  users: { title: "Users", page: Users, one: User },
+  connections: { title: "Connections", page: Connections, one: Connection },
+  providers: { title: "Providers", page: Providers },
+  audit: { title: "Audit", page: Audit },
+  clients: { title: "Clients", page: Clients, one: Client },
+  "api-keys": { title: "API keys", page: ApiKeys },
+  health: { title: "Health", page: Health },
 };
 
 function App({ me }) {
@@ -22,7 +39,7 @@ function App({ me }) {
     document.title = `${route.id ?? entry?.title ?? "Not found"} · Grantkeeper console`;
     document.querySelector("main h1")?.focus();
   }, [route.page, route.id]);
-  const Page = entry?.page ?? NotFound;
+  const Page = (route.id === null ? entry?.page : entry?.one) ?? NotFound;
   const may = { write: scopes().has("admin:write"), audit: scopes().has("audit:read") };
   return html`<a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
     <${Bar} me=${me} here=${route.page} />

@@ -74,25 +74,26 @@ export function Status({ of }) {
 
 /** An identifier that is copied whole. */
 export function Id({ of }) {
-  return of ? html`<code class="id">${of}</code>` : "–";
+  return of ? html`<code class="id" title=${of}>${of}</code>` : "–";
 }
 
 /**
  * A table that becomes a list of cards where it is narrow; its roles are said, for they are lost with the layout.
  *
- * `columns` is a list of `{ title, cell(row), number }`; the first names the row.
+ * `columns` is a list of `{ title, cell(row), number, unseen }`; the first names the row, an unseen title is for listeners.
  */
 export function Table({ caption, columns, rows, rowKey = (row) => row.id, empty = "There is nothing here." }) {
   if (rows.length === 0) return html`<p class="empty">${empty}</p>`;
   return html`<div class="scroll"><table role="table">
     <caption class="unseen">${caption}</caption>
     <thead role="rowgroup"><tr role="row">
-      ${columns.map((c) => html`<th role="columnheader" scope="col" class=${c.number ? "number" : ""}>${c.title}</th>`)}
+      ${columns.map((c) => html`<th role="columnheader" scope="col" class=${c.number ? "number" : ""}>
+        ${c.unseen ? html`<span class="unseen">${c.title}</span>` : c.title}</th>`)}
     </tr></thead>
     <tbody role="rowgroup">${rows.map((row) => html`<tr role="row" key=${rowKey(row)}>
       ${columns.map((c, i) => i === 0
         ? html`<th role="rowheader" scope="row">${c.cell(row)}</th>`
-        : html`<td role="cell" data-label=${c.title} class=${c.number ? "number" : ""}>${c.cell(row)}</td>`)}
+        : html`<td role="cell" data-label=${c.unseen ? "" : c.title} class=${c.number ? "number" : ""}>${c.cell(row)}</td>`)}
     </tr>`)}</tbody>
   </table></div>`;
 }

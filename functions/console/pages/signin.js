@@ -170,3 +170,8 @@ addEventListener("pagehide", (event) => {
   const form = new URLSearchParams({ client_id: CLIENT.client_id, token: tokens.refresh });
   navigator.sendBeacon("/oauth2/revoke", form);
 });
+
+/** The scopes this deployment knows. */
+export async function supportedScopes() {
+  return (await metadata()).scopes_supported;
+}
