@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import asdict
 
 from aws_lambda_powertools import Logger
 
@@ -31,7 +32,9 @@ def get_admin_stats(request: Request) -> Response:
     _require(request)
     shown = last_days(_days(request), now=_now())
     counted = app_wiring.counters.of_days([TOTAL, *shown])
-    return json_response(stats(counted[TOTAL], days={day: counted[day] for day in shown}, today=shown[-1]))
+    days, last = {day: counted[day] for day in shown}, app_wiring.recount_notes.load().last
+    found = None if last is None else asdict(last)
+    return json_response(stats(counted[TOTAL], days=days, today=shown[-1], reconciliation=found))
 
 
 @app.route("GET /metrics", operation=Operation(media="text/plain", access=Access("metrics:read", ANY)))
@@ -42,7 +45,9 @@ def get_metrics(request: Request) -> Response:
     providers = sorted(connections(totals)["by_provider"])
     seen, now = app_wiring.breakers_seen.facts(providers), _now()
     breakers = {each: each in seen and seen[each].open_until > now for each in providers}
-    return Response(200, prometheus(totals, breakers=breakers), {"content-type": CONTENT_TYPE})
+    last = app_wiring.recount_notes.load().last
+    text = prometheus(totals, breakers=breakers, reconciled=last)
+    return Response(200, text, {"content-type": CONTENT_TYPE})
 
 
 def _days(request: Request) -> int:

@@ -14,7 +14,8 @@ from grantkeeper.counter_names import Counted
 from grantkeeper.edge.reports import Reports
 from grantkeeper.errors import StoreUnavailable
 from grantkeeper.model import AuditEvent
-from grantkeeper.services.project import countable, project
+from grantkeeper.services.project import project
+from grantkeeper.services.what_counts import countable
 from grantkeeper.stores.stream import (
     UnreadableRecord,
     failed_attempt,

@@ -10,8 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from grantkeeper.api_key_format import new_api_key
 from grantkeeper.counter_names import Counted
 from grantkeeper.model import ApiKey
+from grantkeeper.recount_ports import Reconciled, State
 from tests.doubles.aws import memory_wiring
-from tests.stores.records import event
+from tests.stores.records import DAY, NOON, event
 from tests.support.functions import Function
 
 
@@ -60,6 +61,18 @@ def test_as_many_days_are_shown_as_were_asked_for(world, function, days, status)
     assert answer.status == status
     if status == 200:
         assert len(answer.json["days"]) == int(days)
+
+
+def test_what_the_last_recount_found_is_shown(world, function):
+    """By counter, and when; the metrics tell how much it is in all."""
+    world.recount_notes.save(State(last=Reconciled(NOON, DAY, {"users": -2, "day/refreshes": 1})))
+
+    answer = function("GET /v1/admin/stats", headers=key(world, "admin:read"))
+    text = function("GET /metrics", headers=key(world, "metrics:read")).body
+
+    assert answer.json["reconciliation"] == {"at": NOON, "day": DAY, "drift": {"users": -2, "day/refreshes": 1}}
+    assert "\ngrantkeeper_counter_drift 3\n" in text
+    assert f"\ngrantkeeper_recounted_timestamp_seconds {NOON}\n" in text
 
 
 def test_a_scraper_sees_which_provider_is_not_called(world, function):

@@ -185,7 +185,7 @@ def test_the_projector_hears_of_grants_and_of_nothing_else_in_their_table():
 
 def test_i15_the_sweeper_is_invoked_every_minute_and_lost_ticks_are_parked():
     """A late tick is worth nothing, so it is retried once within its minute and then kept for a look."""
-    (schedule,) = (body["Properties"] for body in of_type("AWS::Scheduler::Schedule").values())
+    schedule = of_type("AWS::Scheduler::Schedule")["SweepSchedule"]["Properties"]
 
     assert schedule["ScheduleExpression"] == "rate(1 minute)"
     assert schedule["Target"]["Arn"] == {"Fn::GetAtt": ["SweeperFunction", "Arn"]}
@@ -193,9 +193,24 @@ def test_i15_the_sweeper_is_invoked_every_minute_and_lost_ticks_are_parked():
     assert refers_to(schedule["Target"]["DeadLetterConfig"]) == {"DeadLetterQueue"}
 
 
+def test_the_recount_ticks_at_night_and_ends_before_its_next_tick():
+    """A tick that was lost is not missed: the next one goes on."""
+    every = of_type("AWS::Scheduler::Schedule")
+    schedule = every["ReconcileSchedule"]["Properties"]
+
+    assert set(every) == {"SweepSchedule", "ReconcileSchedule"}
+    assert schedule["ScheduleExpression"] == "cron(0/5 1-4 * * ? *)"
+    assert schedule["Target"]["Arn"] == {"Fn::GetAtt": ["ReconcileFunction", "Arn"]}
+    assert functions()["ReconcileFunction"]["Timeout"] < 300
+
+
 def test_a_sweep_ends_before_the_next_one_starts():
     """Its own budget is 45 s, its timeout below a minute, and Lambda repeats no failed one."""
-    (config,) = (body["Properties"] for body in of_type("AWS::Lambda::EventInvokeConfig").values())
+    (config,) = (
+        body["Properties"]
+        for body in of_type("AWS::Lambda::EventInvokeConfig").values()
+        if body["Properties"]["FunctionName"] == {"Ref": "SweeperFunction"}
+    )
 
     assert 45 < functions()["SweeperFunction"]["Timeout"] < 60
     assert (config["FunctionName"], config["MaximumRetryAttempts"]) == ({"Ref": "SweeperFunction"}, 0)

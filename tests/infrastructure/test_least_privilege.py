@@ -539,6 +539,15 @@ def project_the_streams(stack: Stack) -> None:
     assert len(stack.world.wiring.aws.sqs.bodies(ENVIRONMENT["DEAD_LETTER_QUEUE_URL"])) == 2
 
 
+def recount(stack: Stack) -> None:
+    """The night's run looks twice at what differs, and tells the trail."""
+    wrong = Counted("evt_wrong", stack.now, {"connections/google/active": 1})
+    stack.world.wiring.counters.add_once([wrong], now=stack.now)
+    night = json.loads((ROOT / "events" / "reconcile.json").read_text())
+    outcomes = [stack.function("ReconcileFunction").handler(night, Context())["outcome"] for _ in range(2)]
+    assert outcomes == ["looks again", "differs"]
+
+
 def count(stack: Stack) -> None:
     """An operator's key reads the numbers, and which of the providers that somebody is connected at are down."""
     some = Counted("evt_1", stack.now, {"connections/google/active": 1})
@@ -659,6 +668,7 @@ JOURNEYS: tuple[Callable[[Stack], None], ...] = (
     find_the_provider_down,
     park_and_rescue,
     project_the_streams,
+    recount,
     count,
     administer,
     administer_clients,

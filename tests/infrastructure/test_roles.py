@@ -16,6 +16,7 @@ SEE_NO_SECRET = {
     "ConsoleFunction",
     "DiscoveryFunction",
     "ProjectorFunction",
+    "ReconcileFunction",
     "RescueFunction",
 }
 OPEN_GRANTS = {"RefreshFunction", "RefreshWorkerFunction"}

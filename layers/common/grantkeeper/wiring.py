@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from grantkeeper import admin_ports, ports
+    from grantkeeper import admin_ports, ports, recount_ports
     from grantkeeper.key_rotation import Rotations, SealedGrants
     from grantkeeper.providers.catalog import Catalog
     from grantkeeper.services.admin_connections import Seen
@@ -204,6 +204,20 @@ class Wiring:
         from grantkeeper.stores.counters import DynamoCounters
 
         return DynamoCounters(self.aws.dynamodb, self._grants)
+
+    @cached_property
+    def recount_records(self) -> recount_ports.Records:
+        """What the counters are judged by."""
+        from grantkeeper.stores.recount import DynamoRecords
+
+        return DynamoRecords(self.aws.dynamodb, self._grants, self._audit)
+
+    @cached_property
+    def recount_notes(self) -> recount_ports.Notes:
+        """How far the recount is, and what the last one found."""
+        from grantkeeper.stores.reconciliation import DynamoNotes
+
+        return DynamoNotes(self.aws.dynamodb, self._grants, self._audit)
 
     @cached_property
     def deployment_secrets(self) -> ports.DeploymentSecrets:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from grantkeeper.counter_names import COUNTER_NAME
+from grantkeeper.recount_ports import Reconciled
 from grantkeeper.services.tell_prometheus import BY_PROVIDER, BY_REASON, PLAIN, prometheus
 from grantkeeper.services.what_counts import BY_PROVIDER as COUNTED_BY_PROVIDER
 from grantkeeper.services.what_counts import COUNTED, ENTERED
@@ -32,7 +33,9 @@ def test_prometheus_reads_the_metrics():
     }
 
     samples = parsed(
-        prometheus(totals, breakers={"google": True}, reconciliation={"at": 12, "drift": {"users": -2, "refreshes": 1}})
+        prometheus(
+            totals, breakers={"google": True}, reconciled=Reconciled(12, "2026-11-20", {"users": -2, "refreshes": 1})
+        )
     )
 
     assert {name: value for name, value in samples.items() if value} == {
@@ -50,7 +53,7 @@ def test_prometheus_reads_the_metrics():
 
 def test_every_metric_has_words_a_type_and_the_name_its_type_asks_for():
     """Before its samples, once; a counter's name ends in _total, a gauge's does not."""
-    text = prometheus({"users": 1}, breakers={}, reconciliation={"at": 1, "drift": {}})
+    text = prometheus({"users": 1}, breakers={}, reconciled=Reconciled(1, "2026-11-20", {}))
 
     lines = text.splitlines()
     types = dict(line.split()[2:] for line in lines if line.startswith("# TYPE "))

@@ -8,13 +8,11 @@ same again: the same event ids, and no second effect.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-from grantkeeper.counter_names import COUNTER_NAME, Counted
 from grantkeeper.model import AuditEvent
 from grantkeeper.ports import Counters, EventBus
-from grantkeeper.services.what_counts import COUNTED, ENTERED, increments
+from grantkeeper.services.what_counts import COUNTED, ENTERED, counted
 
 # action → detail type on the bus; what is not named here is for the trail alone
 ANNOUNCED: Mapping[str, str] = {
@@ -35,6 +33,7 @@ ANNOUNCED: Mapping[str, str] = {
     "provider.misconfigured": "Provider Misconfigured",
     "provider.recovered": "Provider Recovered",
     "signing_key.published": "Signing Key Published",
+    "counters.drifted": "Counter Drift Found",
 }
 
 TOLD = ANNOUNCED.keys() | COUNTED.keys() | ENTERED.keys()
@@ -61,24 +60,13 @@ def project(events: Sequence[AuditEvent], *, bus: EventBus, counters: Counters, 
         StoreUnavailable: The bus or the table refused. A batch that comes again is counted once all the same.
     """
     told = {event.id: event for event in events if event.action in TOLD}
-    entries = {event_id: event for event_id, event in told.items() if _sound(event)}
-    new = counters.unseen([_counted(event) for event in entries.values()])
-    announced = [announcement(entries[each.id]) for each in new if entries[each.id].action in ANNOUNCED]
+    sound = {event_id: whole for event_id, event in told.items() if (whole := counted(event)) is not None}
+    new = counters.unseen(list(sound.values()))
+    announced = [announcement(told[each.id]) for each in new if told[each.id].action in ANNOUNCED]
     if announced:
         bus.publish(announced)
     counters.add_once(new, now=now)
-    return [event for event_id, event in told.items() if event_id not in entries]
-
-
-def _counted(event: AuditEvent) -> Counted:
-    return Counted(event.id, event.time, increments(event))
-
-
-def _sound(event: AuditEvent) -> bool:
-    try:
-        return countable(_counted(event))
-    except AttributeError:  # an entry of no writer of ours may hold anything
-        return False
+    return [event for event_id, event in told.items() if event_id not in sound]
 
 
 def announcement(event: AuditEvent) -> tuple[str, Mapping[str, Any]]:
@@ -102,12 +90,3 @@ def announcement(event: AuditEvent) -> tuple[str, Mapping[str, Any]]:
 
 def _number(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() else None
-
-
-def countable(counted: Counted) -> bool:
-    """Tell whether its names and its time are ones; judged by itself alone, so the same whenever it comes."""
-    try:
-        datetime.fromtimestamp(counted.time, UTC)
-        return counted.time >= 0 and all(COUNTER_NAME.match(name) for name in counted.changes)
-    except (ArithmeticError, OSError, TypeError, ValueError):
-        return False

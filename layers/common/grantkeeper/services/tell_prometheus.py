@@ -7,9 +7,10 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from grantkeeper.counter_names import REFRESH_FAILURE_REASONS, REFRESH_FAILURES
+from grantkeeper.recount_ports import Reconciled
 from grantkeeper.services.count_stats import connections, under
 from grantkeeper.services.what_counts import NEEDS_REAUTH_REASONS
 
@@ -56,18 +57,16 @@ class Family(NamedTuple):
     samples: Iterable[tuple[Labels, int]]
 
 
-def prometheus(
-    totals: Mapping[str, int], *, breakers: Mapping[str, bool], reconciliation: Mapping[str, Any] | None = None
-) -> str:
+def prometheus(totals: Mapping[str, int], *, breakers: Mapping[str, bool], reconciled: Reconciled | None = None) -> str:
     """
     Write every metric.
 
     Args:
         totals: Counters of all time.
         breakers: Provider → whether its circuit breaker is open.
-        reconciliation: What the last recount found: `at`, epoch seconds, and `drift` by counter.
+        reconciled: What the last recount found; None when there was none.
     """
-    families = [*_gauges(totals, breakers), *_counters(totals), *_recounted(reconciliation)]
+    families = [*_gauges(totals, breakers), *_counters(totals), *_recounted(reconciled)]
     return "".join(line for family in families for line in _lines(family))
 
 
@@ -92,11 +91,11 @@ def _counters(totals: Mapping[str, int]) -> Iterator[Family]:
         yield Family(f"{name}_total", "counter", text, _labelled("reason", under(totals, prefix)))
 
 
-def _recounted(found: Mapping[str, Any] | None) -> Iterator[Family]:
+def _recounted(found: Reconciled | None) -> Iterator[Family]:
     if found is not None:
-        drift = sum(abs(by) for by in found["drift"].values())
-        yield Family("counter_drift", "gauge", "By how much the last recount and the counters differ.", [((), drift)])
-        yield Family("recounted_timestamp_seconds", "gauge", "When the last recount ended.", [((), found["at"])])
+        text = "By how much the last recount and the counters differ."
+        yield Family("counter_drift", "gauge", text, [((), found.all_drift)])
+        yield Family("recounted_timestamp_seconds", "gauge", "When the last recount ended.", [((), found.at)])
 
 
 def _labelled(label: str, counts: Mapping[str, int]) -> list[tuple[Labels, int]]:

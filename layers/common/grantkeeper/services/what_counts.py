@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
+from grantkeeper.counter_names import COUNTER_NAME, Counted
 from grantkeeper.model import AuditEvent
 
 # action → counter, for what is simply counted
@@ -52,6 +54,28 @@ CONNECTIONS = "connections/"  # <provider>/<status>: how many there are
 NEEDS_REAUTH_REASONS = "needs_reauth_reasons/"  # <reason>
 
 REMOVED = "connection.removed"
+
+
+def counted(event: AuditEvent) -> Counted | None:
+    """
+    What an entry adds, and when; None when its names or its time are none.
+
+    Judged by the entry alone, so that it is judged the same whenever it comes.
+    """
+    try:
+        whole = Counted(event.id, event.time, increments(event))
+        return whole if countable(whole) else None
+    except AttributeError:  # an entry of no writer of ours may hold anything
+        return None
+
+
+def countable(what: Counted) -> bool:
+    """Tell whether its names and its time are ones."""
+    try:
+        datetime.fromtimestamp(what.time, UTC)
+        return what.time >= 0 and all(COUNTER_NAME.match(name) for name in what.changes)
+    except (ArithmeticError, OSError, TypeError, ValueError):
+        return False
 
 
 def increments(event: AuditEvent) -> Mapping[str, int]:

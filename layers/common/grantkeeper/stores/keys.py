@@ -149,6 +149,11 @@ def counted(second: int, first: str) -> Key:
     return f"BATCH#{second // COUNTED_TOGETHER}", f"{second:012d}#{first}"
 
 
+def reconciliation() -> Key:
+    """How far the recount of the counters is, and what the last one found."""
+    return "COUNTER#reconciliation", "STATE"
+
+
 # --- table Requests ---
 
 
