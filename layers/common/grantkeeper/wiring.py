@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from grantkeeper.services.admin_connections import Seen
     from grantkeeper.services.provider_keys import ProviderKeys
     from grantkeeper.stores.aws import Aws
+    from grantkeeper.stores.erasure import DynamoErasure
     from grantkeeper.stores.people import DynamoPeople
     from grantkeeper.stores.sweep_mark import DynamoSweepMark
 
@@ -96,6 +97,13 @@ class Wiring:
         from grantkeeper.stores.people import DynamoPeople
 
         return DynamoPeople(self.aws.dynamodb, self._grants, self._audit)
+
+    @cached_property
+    def erasure(self) -> DynamoErasure:
+        """What stands of a user, and its end."""
+        from grantkeeper.stores.erasure import DynamoErasure
+
+        return DynamoErasure(self.aws.dynamodb, self._grants, self._requests, self._audit)
 
     @cached_property
     def seen_connections(self) -> Seen:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from grantkeeper.model.connections import Profile as Profile
     from grantkeeper.model.consents import Consent as Consent
     from grantkeeper.model.consents import consent_of as consent_of
+    from grantkeeper.model.erasure import Erased as Erased
+    from grantkeeper.model.erasure import Remains as Remains
+    from grantkeeper.model.erasure import Trace as Trace
     from grantkeeper.model.errands import Errand as Errand
     from grantkeeper.model.grants import Binding as Binding
     from grantkeeper.model.grants import Grant as Grant
@@ -66,6 +69,7 @@ _WORDS = {
     "connect_sessions": "ConnectSession",
     "connections": "CONFIRM_SLACK Connection ConnectionStatus Pending Profile",
     "consents": "Consent consent_of",
+    "erasure": "Erased Remains Trace",
     "errands": "Errand",
     "grants": "Binding Grant GrantStatus Lease LeaseHeld Reason Saved TokenSet",
     "http": "HttpRequest HttpResponse",

@@ -60,7 +60,7 @@ class DynamoPeople:
         """
         write_id = new_write_id()
         put = replacing_user(self._table, user, write_id, expected_version=expected_version)
-        guard = [] if admin is None else [self.still_admin(admin)]
+        guard = [] if admin is None else [still_admin(self._table, admin)]
         try:
             self._table.transact([put, *guard, *audit_writes(self._audit, audit)])
         except TransactionFailed as failure:
@@ -71,8 +71,9 @@ class DynamoPeople:
             return False
         return True
 
-    def still_admin(self, sub: str) -> Item:
-        """The part of a transaction that fails unless this user is an admin, and active."""
-        condition = "#role = :admin AND #status = :active"
-        checked = self._table.request(condition=condition, values={":admin": "admin", ":active": "active"})
-        return {"ConditionCheck": {"Key": key_item(keys.user(sub)), **checked}}
+
+def still_admin(table: Table, sub: str) -> Item:
+    """The part of a transaction that fails unless this user is an admin, and active."""
+    condition = "#role = :admin AND #status = :active"
+    checked = table.request(condition=condition, values={":admin": "admin", ":active": "active"})
+    return {"ConditionCheck": {"Key": key_item(keys.user(sub)), **checked}}
