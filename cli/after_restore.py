@@ -9,7 +9,7 @@ import click
 
 from cli import operator
 from cli.last_words import STATES, last_words, said_again
-from cli.output import show_list
+from cli.output import json_option, show_list
 from cli.stack import Stack
 from grantkeeper.model import AuditEvent
 
@@ -22,7 +22,7 @@ AGAIN = ("connection.revoked", "consent.withdrawn", "identity.unlinked", "api_ke
 @click.option("--since", required=True, type=click.DateTime(["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"]),
               help="The moment the table was restored to, in UTC.")  # fmt: skip
 @click.option("--apply", is_flag=True, help="Do it; without it, only tell what would be done.")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 @click.pass_obj
 def after_restore(stack: Stack, *, since: datetime, apply: bool, as_json: bool) -> None:
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cli import operator
-from cli.output import day, show, show_list
+from cli.output import day, json_option, say, show, show_list
 from cli.stack import Stack
 from grantkeeper.errors import GrantkeeperError
 from grantkeeper.model import ALL_SCOPES, ApiKey
@@ -25,12 +25,19 @@ def api_keys() -> None:
 @click.option(
     "--days", default=DEFAULT_DAYS, show_default=True, type=click.IntRange(1, MAX_DAYS), help="Days until it expires."
 )
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 @click.pass_obj
 def create(
     stack: Stack, *, name: str, client_id: str | None, scopes: tuple[str, ...], days: int, as_json: bool
 ) -> None:
-    """Make a key and show it, once."""
+    r"""
+    Make a key and show it, once.
+
+    \b
+    Examples:
+      grantkeeper api-keys create --name dashboards --scope metrics:read
+      grantkeeper api-keys create --name backend --client cli_… --scope connections:read --scope connections:token
+    """
     allowed = OPERATOR_SCOPES if client_id is None else CLIENT_SCOPES
     chosen = scopes or allowed
     possible = allowed if client_id is None else (*allowed, ROTATES_ITSELF)
@@ -52,7 +59,7 @@ def create(
 
 
 @api_keys.command("list")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 @click.pass_obj
 def list_keys(stack: Stack, *, as_json: bool) -> None:
     """List all keys, users' own among them, without their secrets."""
@@ -79,7 +86,7 @@ def list_keys(stack: Stack, *, as_json: bool) -> None:
               help="Days until the key expires.")  # fmt: skip
 @click.option("--overlap", default=OVERLAP_DAYS, show_default=True, type=click.IntRange(0, OVERLAP_DAYS),
               help="Days for which the old secret stays good; 0 ends it within a minute.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 @click.pass_obj
 def rotate(stack: Stack, *, key_id: str, days: int, overlap: int, as_json: bool) -> None:
     """Give a key its next secret and show it, once; the old one stays good meanwhile."""
@@ -100,8 +107,9 @@ def rotate(stack: Stack, *, key_id: str, days: int, overlap: int, as_json: bool)
 @api_keys.command("revoke")
 @click.argument("key_id", required=False)
 @click.option("--client", "client_id", default=None, help="Revoke every key of this client instead, users' among them.")
+@json_option
 @click.pass_obj
-def revoke(stack: Stack, *, key_id: str | None, client_id: str | None) -> None:
+def revoke(stack: Stack, *, key_id: str | None, client_id: str | None, as_json: bool) -> None:
     """Revoke a key, or all of a client's: refused everywhere within 60 seconds."""
     if (key_id is None) == (client_id is None):
         raise click.ClickException("Name a key, or a client by --client.")
@@ -112,7 +120,12 @@ def revoke(stack: Stack, *, key_id: str | None, client_id: str | None) -> None:
     for key in found:
         event = operator.event("api_key.revoked", sub=key.sub, client_id=key.client_id, details={"key_id": key.key_id})
         stack.wiring.api_keys.revoke(key, audit=event)
-        click.echo(f"Revoked {key.key_id}.")
+    ids = [key.key_id for key in found]
+    say(
+        "\n".join(f"Revoked {each}." for each in ids) or "There is nothing to revoke.",
+        {"revoked": ids},
+        as_json=as_json,
+    )
 
 
 def _key(stack: Stack, key_id: str) -> ApiKey:

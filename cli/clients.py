@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cli import operator
-from cli.output import show, show_list
+from cli.output import json_option, show, show_list
 from cli.stack import Stack
 from grantkeeper.errors import BadRequest
 from grantkeeper.model import ALL_SCOPES
@@ -19,7 +19,7 @@ def clients() -> None:
 
 
 @clients.command("register")
-@click.option("--name", required=True)
+@click.option("--name", required=True, help="What users see.")
 @click.option("--redirect-uri", "redirect_uris", multiple=True, required=True, help="Exact; repeatable.")
 @click.option("--origin", "origins", multiple=True, help="Browser origins that may call us (CORS); repeatable.")
 @click.option("--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True, help="Exact; repeatable.")
@@ -29,9 +29,12 @@ def clients() -> None:
 @click.option("--confidential", is_flag=True, help="It keeps a secret; without it, a public client with PKCE alone.")
 @click.option("--service", "services", multiple=True, help="Services it may connect; default all.")
 @click.option("--provider", "providers", multiple=True, help="Providers that may sign its users in; default all.")
-@click.option("--scope", "scopes", multiple=True, type=click.Choice(ALL_SCOPES))
-@click.option("--sign-up", type=click.Choice(["open", "invited"]), default="open", show_default=True)
-@click.option("--json", "as_json", is_flag=True)
+@click.option(
+    "--scope", "scopes", multiple=True, type=click.Choice(ALL_SCOPES), help="What it may ask for; repeatable."
+)
+@click.option("--sign-up", type=click.Choice(["open", "invited"]), default="open", show_default=True,
+              help="Whom it lets in who has no account here yet: anybody, or nobody.")  # fmt: skip
+@json_option
 @click.pass_obj
 def register(
     stack: Stack,
@@ -48,7 +51,14 @@ def register(
     sign_up: str,
     as_json: bool,
 ) -> None:
-    """Register a client; a confidential one is shown its secret, once."""
+    r"""
+    Register a client; a confidential one is shown its secret, once.
+
+    \b
+    Examples:
+      grantkeeper clients register --name Web --redirect-uri https://app.example.com/cb --origin https://app.example.com
+      grantkeeper clients register --name Backend --redirect-uri https://app.example.com/cb --confidential --json
+    """
     said = {
         "client_name": name,
         "redirect_uris": list(redirect_uris),
@@ -75,7 +85,7 @@ def register(
 
 
 @clients.command("list")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 @click.pass_obj
 def list_clients(stack: Stack, *, as_json: bool) -> None:
     """List all clients."""

@@ -6,9 +6,12 @@ import click
 
 from cli import operator
 from cli.console_client import SIGN_UP, ensure_console
-from cli.output import day, show_list
+from cli.output import day, json_option, say, show_list
 from cli.rotate import rotate
 from cli.stack import Stack
+
+REVOKED = """Revoked; another key signs. Its tokens are refused everywhere within five minutes:
+our functions keep a JWK Set for at most that long, and tell everybody else to do the same."""
 
 
 @click.command()
@@ -17,18 +20,27 @@ from cli.stack import Stack
     type=click.Choice(SIGN_UP),
     help="Whom the console lets sign in: who has an account here already (invited, the default), or anybody (open).",
 )
+@json_option
 @click.pass_obj
-def init(stack: Stack, *, console_sign_up: str | None) -> None:
-    """
+def init(stack: Stack, *, console_sign_up: str | None, as_json: bool) -> None:
+    r"""
     Make the first keys, and register the console. Repeating it changes nothing.
 
     A stack without any other client has no accounts yet. Let yourself in with `--console-sign-up open`, give yourself
     the role with `grantkeeper users role`, and close the door again with `--console-sign-up invited`.
+
+    \b
+    Examples:
+      grantkeeper init
+      grantkeeper init --console-sign-up open
     """
-    click.echo("Keys made." if _ensure(stack) else "All keys were there already.")
+    made = _ensure(stack)
     done = ensure_console(stack.wiring, now=operator.now(), event=operator.event, sign_up=console_sign_up)
     where = f"{stack.wiring.issuer}/console"
-    click.echo(f"The console is at {where}." if done is None else f"The console is {done}: {where}")
+    told = {"keys_made": made, "console": where, "console_client": done or "unchanged"}
+    keys_told = "Keys made." if made else "All keys were there already."
+    console_told = f"The console is at {where}." if done is None else f"The console is {done}: {where}"
+    say(f"{keys_told}\n{console_told}", told, as_json=as_json)
 
 
 @click.group("keys")
@@ -40,7 +52,7 @@ keys.add_command(rotate)
 
 
 @keys.command("list")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 @click.pass_obj
 def list_keys(stack: Stack, *, as_json: bool) -> None:
     """Every signing key: which one signs, which comes next, which is only published until its last token ends."""
@@ -62,8 +74,9 @@ def list_keys(stack: Stack, *, as_json: bool) -> None:
 @keys.command("revoke", context_settings={"ignore_unknown_options": True})  # one key in 64 begins with a dash
 @click.argument("kid")
 @click.confirmation_option(prompt="Refuse every token that this key signed, from now on?")
+@json_option
 @click.pass_obj
-def revoke_key(stack: Stack, kid: str) -> None:
+def revoke_key(stack: Stack, kid: str, *, as_json: bool) -> None:
     """
     Revoke a signing key in an emergency.
 
@@ -75,11 +88,11 @@ def revoke_key(stack: Stack, kid: str) -> None:
     by = Operator(operator.actor())
     revoked = revoke_signing_key(kid, signing_keys=stack.wiring.signing_keys, now=operator.now(), by=by)
     _ensure(stack)  # also after a repetition: the first one may have died before it
+    told = {"kid": kid, "revoked": revoked is not None}
     if revoked is None:
-        click.echo("It was revoked before. Another key signs.")
+        say("It was revoked before. Another key signs.", told, as_json=as_json)
         return
-    click.echo("Revoked; another key signs. Its tokens are refused everywhere within five minutes:")
-    click.echo("our functions keep a JWK Set for at most that long, and tell everybody else to do the same.")
+    say(REVOKED, told, as_json=as_json)
 
 
 def _ensure(stack: Stack) -> bool:

@@ -13,6 +13,7 @@ from cli.archive.import_command import import_archive
 from cli.clients import clients
 from cli.cost.command import cost
 from cli.doctor.command import doctor
+from cli.errors import of_aws, sentence
 from cli.keys import init, keys
 from cli.providers import providers
 from cli.queues import queues
@@ -28,13 +29,36 @@ EXIT_CODES = {
 }
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--stack", "stack_name", default="grantkeeper", show_default=True, envvar="GRANTKEEPER_STACK")
+class Commands(click.Group):
+    """All commands; what AWS refuses any of them is told as one sentence with the next step."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            cause = of_aws(error)
+            if cause is None or not isinstance(ctx.obj, Stack):
+                raise
+            raise click.ClickException(sentence(cause, stack=ctx.obj.name, local=ctx.obj.local)) from None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--stack", "stack_name", default="grantkeeper", show_default=True, envvar="GRANTKEEPER_STACK",
+              show_envvar=True, help="Name of the CloudFormation stack.")  # fmt: skip
 @click.option("--local", is_flag=True, help="The stack of `make run`.")
 @click.version_option("0.1.0", prog_name="grantkeeper")
 @click.pass_context
 def cli(context: click.Context, *, stack_name: str, local: bool) -> None:
-    """Operate a Grantkeeper stack with your AWS credentials."""
+    r"""
+    Operate a Grantkeeper stack with your AWS credentials.
+
+    \b
+    Examples:
+      grantkeeper --local doctor
+      grantkeeper --stack staging providers configure google --client-id …
+      grantkeeper cost --connections 100000
+    """
     context.obj = Stack("grantkeeper-local" if local and stack_name == "grantkeeper" else stack_name, local=local)
 
 
@@ -57,9 +81,9 @@ for command in (
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command; a domain error becomes one sentence and exit code 1."""
+    """Run a command; a domain error becomes one sentence and exit code 1 (`EXIT_CODES` has them all)."""
     try:
-        cli.main(args=arguments, prog_name="grantkeeper", standalone_mode=False)
+        code = cli.main(args=arguments, prog_name="grantkeeper", standalone_mode=False)
     except GrantkeeperError as error:
         explain(error).show()
         sys.exit(1)
@@ -69,3 +93,5 @@ def main(arguments: list[str] | None = None) -> None:
     except click.Abort:
         click.echo("Aborted.", err=True)
         sys.exit(130)
+    if isinstance(code, int):  # what a command exits with, where it does not stand alone
+        sys.exit(code)

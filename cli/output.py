@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON value on standard output, instead of text for people."
+)
+
+
+def say(sentence: str, value: Mapping[str, Any], *, as_json: bool) -> None:
+    """Tell what was done: a sentence for people, the same as an object for scripts."""
+    click.echo(json.dumps(value, indent=2) if as_json else sentence)
+
+
 def console(*, stderr: bool = False) -> Console:
     """A rich console over the present stdout or stderr; it finds out by itself whether that is a terminal."""
     from rich.console import Console

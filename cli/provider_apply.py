@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from cli import operator
-from cli.output import show_list
+from cli.output import json_option, show_list
 from cli.overlays import Overlay, OverlayError, checked, read_overlays
 from cli.provider_check import redirect_refusal
 from cli.registrations import changed, moved_to, with_registration
@@ -20,7 +20,7 @@ from grantkeeper.providers.record import Provider
 @click.argument("path", type=click.Path(path_type=Path, exists=True))
 @click.option("--offline", is_flag=True, help="Complete no record from its issuer's discovery document.")
 @click.option("--accept-moved-endpoints", is_flag=True, help="Take endpoints that moved to another host.")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 @click.pass_obj
 def apply(stack: Stack, *, path: Path, offline: bool, accept_moved_endpoints: bool, as_json: bool) -> None:
     """

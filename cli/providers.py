@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from cli import operator
-from cli.output import show, show_list
+from cli.output import json_option, show, show_list
 from cli.provider_apply import apply
 from cli.provider_check import check, redirect_refusal
 from cli.registrations import changed, moved_to, with_registration
@@ -31,7 +31,7 @@ providers.add_command(apply)
 
 
 @providers.command("list")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 @click.pass_obj
 def list_providers(stack: Stack, *, as_json: bool) -> None:
     """List every provider, its services and its state here."""
@@ -57,8 +57,8 @@ def list_providers(stack: Stack, *, as_json: bool) -> None:
 @click.option("--record", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="JSON: record fields.")
 @click.option("--issuer", default=None, help="Complete the record from this issuer's discovery document.")
 @click.option("--accept-moved-endpoints", is_flag=True, help="Take endpoints that moved to another host.")
-@click.option("--disable/--enable", "disabled", default=None)
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--disable/--enable", "disabled", default=None, help="Switch it off for everybody, or on again.")
+@json_option
 @click.pass_obj
 def configure(
     stack: Stack,
@@ -72,7 +72,15 @@ def configure(
     disabled: bool | None,
     as_json: bool,
 ) -> None:
-    """Add credentials or change the record of a provider; a new credential leaves the old one live."""
+    r"""
+    Add credentials or change the record of a provider; a new credential leaves the old one live.
+
+    \b
+    Examples:
+      grantkeeper providers configure google --client-id 1234.apps.googleusercontent.com
+      pass show github | grantkeeper providers configure github --client-id Iv1.abc --client-secret-stdin
+      grantkeeper providers configure acme --issuer https://id.acme.example --client-id grantkeeper
+    """
     items = stack.wiring.provider_items
     fields = _record_fields(stack, record=record, issuer=issuer)
     overrides = dict(items.overrides())
@@ -121,7 +129,7 @@ def configure(
 @providers.command("retire")
 @click.argument("provider_id")
 @click.option("--client-id", default=None, help="A whole registration: what was connected with it cannot be refreshed.")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 @click.pass_obj
 def retire(stack: Stack, *, provider_id: str, client_id: str | None, as_json: bool) -> None:
     """End a rotation: forget the older secrets of every registration, or a registration that nothing uses any more."""
@@ -147,10 +155,20 @@ def retire(stack: Stack, *, provider_id: str, client_id: str | None, as_json: bo
 @click.argument("provider_id", required=False)
 @click.option("--offline", is_flag=True, help="Ask no provider for its discovery document.")
 @click.option("--built-in", is_flag=True, help="The records as shipped, without a stack.")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 @click.pass_obj
 def check_providers(stack: Stack, *, provider_id: str | None, offline: bool, built_in: bool, as_json: bool) -> None:
-    """Verify records: sound, in agreement with the provider's discovery document, and able to redirect to us."""
+    r"""
+    Verify records: sound, in agreement with the provider's discovery document, and able to redirect to us.
+
+    Exit code 1 when something is wrong.
+
+    \b
+    Examples:
+      grantkeeper providers check
+      grantkeeper providers check google --json
+      grantkeeper providers check --built-in --offline
+    """
     from grantkeeper.wiring import from_environment
 
     wiring = from_environment({}) if built_in else stack.wiring

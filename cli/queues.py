@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.output import show, show_list
+from cli.output import json_option, say, show, show_list
 from cli.stack import Stack
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def queues() -> None:
 
 
 @queues.command("list")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 @click.pass_obj
 def list_queues(stack: Stack, *, as_json: bool) -> None:
     """How much waits where. The age is that of the oldest dead letter among ten that are looked at."""
@@ -44,14 +44,19 @@ def list_queues(stack: Stack, *, as_json: bool) -> None:
 @click.argument("names", nargs=-1, type=click.Choice(NAMES))
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="Dead letters at most.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go back.")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 @click.pass_obj
 def redrive_dead_letters(stack: Stack, *, names: tuple[str, ...], limit: int, dry_run: bool, as_json: bool) -> None:
-    """
+    r"""
     Send dead letters back to their queue (all queues, or those named).
 
     Safe at any time and repeatable: work is judged by the grant's own row, a parked answer by its generation. What
     cannot be read stays among the dead letters, and the answer says why.
+
+    \b
+    Examples:
+      grantkeeper queues redrive --dry-run
+      grantkeeper queues redrive rescue --limit 100
     """
     from cli.redrive import redrive
 
@@ -77,8 +82,9 @@ def redrive_dead_letters(stack: Stack, *, names: tuple[str, ...], limit: int, dr
 @click.argument("name", type=click.Choice(NAMES))
 @click.argument("message_ids", nargs=-1, required=True)
 @click.confirmation_option(prompt="Delete these dead letters for good?")
+@json_option
 @click.pass_obj
-def drop_dead_letters(stack: Stack, *, name: str, message_ids: tuple[str, ...]) -> None:
+def drop_dead_letters(stack: Stack, *, name: str, message_ids: tuple[str, ...], as_json: bool) -> None:
     """
     Delete dead letters that `redrive` keeps, by the ids it tells.
 
@@ -88,7 +94,8 @@ def drop_dead_letters(stack: Stack, *, name: str, message_ids: tuple[str, ...]) 
 
     (queue,) = (queue for queue in _queues(stack) if queue.name == name)
     dropped = drop(stack.wiring.aws.sqs, queue, message_ids, limit=MOST_LOOKED_AT)
-    click.echo(f"{name}: {len(dropped)} deleted.")
+    told = {"queue": name, "deleted": sorted(dropped)}
+    say(f"{name}: {len(dropped)} deleted.", told, as_json=as_json)
     if left := sorted(set(message_ids) - set(dropped)):
         raise click.ClickException(f"Not deleted, since not there or good to be sent back: {' '.join(left)}")
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cli import operator
-from cli.output import day, progress, show
+from cli.output import day, json_option, progress, show
 from cli.stack import Stack
 from grantkeeper.sealing import BUCKETS
 from grantkeeper.services.reseal_all import Pace, census
@@ -23,7 +23,7 @@ RATE = 100  # grants a second: two read units and as many write units each
 @click.option("--rate", default=RATE, show_default=True, type=click.IntRange(1, 10_000), help="Grants a second, most.")
 @click.option("--dry-run", is_flag=True, help="Only count which grants are under which keys.")
 @click.option("--signing", is_flag=True, help="Rotate the keys that sign tokens instead.")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 @click.pass_obj
 def rotate(stack: Stack, *, rate: int, dry_run: bool, signing: bool, as_json: bool) -> None:
     r"""

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from cli.errors import sentence
 from grantkeeper.errors import GrantkeeperError
 from grantkeeper.wiring import Wiring, from_environment
 
@@ -62,7 +63,8 @@ class Stack:
         outputs = self.outputs(env)
         missing = sorted(set(OUTPUTS) - set(outputs) - OPTIONAL)
         if missing:
-            raise click.ClickException(f"The stack {self.name} has no output {missing[0]}: is it a Grantkeeper stack?")
+            told = f"The stack {self.name} has no output {missing[0]}: is it a Grantkeeper stack, and of this version?"
+            raise click.ClickException(told)
         return env | {variable: outputs[name] for name, variable in OUTPUTS.items() if name in outputs}
 
     def credentials_environment(self) -> dict[str, str]:
@@ -88,7 +90,7 @@ class Stack:
             )
             stack: dict[str, Any] = client.describe_stacks(StackName=self.name)["Stacks"][0]
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
-            raise click.ClickException(f"Cannot read the stack {self.name}: {error}") from None
+            raise click.ClickException(sentence(error, stack=self.name, local=self.local)) from None
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cli import operator
-from cli.output import show
+from cli.output import json_option, say, show
 from cli.stack import Stack
 from grantkeeper.model import Role, User
 from grantkeeper.services.change_user import By, give_role
@@ -22,7 +22,7 @@ def users() -> None:
 
 @users.command("show")
 @click.argument("sub")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 @click.pass_obj
 def show_user(stack: Stack, *, sub: str, as_json: bool) -> None:
     """Show a user's role and status, and how many identities name him."""
@@ -35,32 +35,45 @@ def show_user(stack: Stack, *, sub: str, as_json: bool) -> None:
 @users.command("role")
 @click.argument("sub")
 @click.argument("role", type=click.Choice(tuple(ROLES)))
+@json_option
 @click.pass_obj
-def role_of(stack: Stack, *, sub: str, role: str) -> None:
-    """Give a user a role: it counts within a minute, and in tokens he has already."""
+def role_of(stack: Stack, *, sub: str, role: str, as_json: bool) -> None:
+    r"""
+    Give a user a role: it counts within a minute, and in tokens he has already.
+
+    \b
+    Examples:
+      grantkeeper users role usr_… admin
+      grantkeeper users role usr_… auditor --json
+    """
     wiring, user = stack.wiring, _user(stack, sub)
     changed = give_role(user.sub, ROLES[role], by=_by(), users=wiring.users, changing=wiring.people, now=operator.now())
-    click.echo(f"{sub} was {changed.before.role}, is {role}.")
+    told = {"sub": sub, "role": role, "was": changed.before.role}
+    say(f"{sub} was {changed.before.role}, is {role}.", told, as_json=as_json)
 
 
 @users.command("suspend")
 @click.argument("sub")
+@json_option
 @click.pass_obj
-def suspend(stack: Stack, *, sub: str) -> None:
+def suspend(stack: Stack, *, sub: str, as_json: bool) -> None:
     """Refuse a user everywhere within a minute: his tokens, his keys, his sign-ins. His connections stay."""
     wiring, user = stack.wiring, _user(stack, sub)
     changed = suspend_user(user.sub, by=_by(), users=wiring.users, changing=wiring.people, now=operator.now())
-    click.echo(f"{sub} was {changed.before.status}, is suspended.")
+    told = {"sub": sub, "status": "suspended", "was": changed.before.status}
+    say(f"{sub} was {changed.before.status}, is suspended.", told, as_json=as_json)
 
 
 @users.command("resume")
 @click.argument("sub")
+@json_option
 @click.pass_obj
-def resume(stack: Stack, *, sub: str) -> None:
+def resume(stack: Stack, *, sub: str, as_json: bool) -> None:
     """Let a suspended user in again."""
     wiring, user = stack.wiring, _user(stack, sub)
     changed = resume_user(user.sub, by=_by(), users=wiring.users, changing=wiring.people, now=operator.now())
-    click.echo(f"{sub} was {changed.before.status}, is active.")
+    told = {"sub": sub, "status": "active", "was": changed.before.status}
+    say(f"{sub} was {changed.before.status}, is active.", told, as_json=as_json)
 
 
 def _by() -> By:

@@ -17,7 +17,7 @@ from cli.archive.lines import LineWriter
 from cli.archive.progress import progress
 from cli.archive.prompts import kms_recipient, new_passphrase, public_key
 from cli.archive.tables import Tables
-from cli.output import show
+from cli.output import json_option, show
 from cli.stack import Stack
 from grantkeeper import ids
 from grantkeeper.errors import GrantkeeperError
@@ -34,7 +34,7 @@ COUNTED = ("active", "needs_reauth")
 @click.option("--passphrase-stdin", is_flag=True, help="Read the passphrase from standard input instead of asking.")
 @click.option("--freeze", is_flag=True, help="Stop refreshing here what goes into the archive: it moves.")
 @click.option("--with-provider-secrets", is_flag=True, help="Put the secrets of our registrations in as well.")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 @click.pass_obj
 def export_archive(
     stack: Stack,
@@ -126,7 +126,7 @@ def _recipients(
 @click.command("thaw")
 @click.argument("archive_id")
 @click.confirmation_option(prompt="Is the archive imported nowhere, and never will be?")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 @click.pass_obj
 def thaw(stack: Stack, *, archive_id: str, as_json: bool) -> None:
     """

@@ -18,7 +18,7 @@ from cli.archive.outcomes import Done
 from cli.archive.progress import Advance, progress
 from cli.archive.prompts import identities
 from cli.archive.tables import Tables
-from cli.output import show
+from cli.output import json_option, show
 from cli.stack import Stack
 from grantkeeper.errors import GrantkeeperError
 
@@ -44,7 +44,7 @@ Take = Callable[[int], Iterable[tuple[str, str, Done]]]
 @click.option("--connection-id-is-user", is_flag=True, help="nango: the connection_id names the user.")
 @click.option("--no-probe", is_flag=True, help="nango, csv: ask no provider whose a token is.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 @click.pass_obj
 def import_archive(
     stack: Stack,

@@ -13,7 +13,7 @@ from cli import operator
 from cli.cost.bill import DAYS, Bill, Deployment, bill
 from cli.cost.measured import measured
 from cli.cost.prices import PRICES, PriceError, overridden
-from cli.output import show, show_list
+from cli.output import json_option, show, show_list
 from cli.stack import Stack
 
 WHOLE_DAYS = 7  # counted, for refreshes a month
@@ -38,7 +38,7 @@ DEFAULTS = Deployment()
 @click.option("--prices", "file", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="JSON: name → dollars, as `--show-prices` has them.")  # fmt: skip
 @click.option("--show-prices", is_flag=True, help="Only the prices, with their source and date.")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 @click.pass_obj
 def cost(
     stack: Stack,

@@ -13,7 +13,7 @@ from cli.doctor import deployment, encryption, functions, issuer, people, provid
 from cli.doctor.examine import examine
 from cli.doctor.findings import Family, Finding, summary, worst
 from cli.doctor.patient import Patient
-from cli.output import console, progress
+from cli.output import console, json_option, progress
 from cli.stack import Stack
 
 FIRST = deployment.FAMILY  # without a stack, nothing else has an answer
@@ -25,7 +25,7 @@ MARKS = {"ok": ("✓", "green"), "skipped": ("-", "dim"), "warning": ("!", "yell
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One object: status, counts, findings.")
+@json_option
 @click.option("--fix-hints", is_flag=True, help="Only the commands that mend what was found.")
 @click.pass_obj
 def doctor(stack: Stack, *, as_json: bool, fix_hints: bool) -> None:

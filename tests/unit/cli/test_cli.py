@@ -177,3 +177,23 @@ def test_the_command_runs_from_a_checkout():
 
     assert done.returncode == 0, done.stderr
     assert "api-keys" in done.stdout
+
+
+def test_a_client_is_disabled_and_let_in_again(run, wiring):
+    """With all it had; in the trail both times; an unknown one is told."""
+    made = json.loads(
+        run("clients", "register", "--name", "Web", "--redirect-uri", "https://a.example/cb", "--json").stdout
+    )
+    client_id = made["client_id"]
+    before = wiring.clients.get(client_id)
+
+    assert json.loads(run("clients", "disable", client_id, "--json").stdout) == {
+        "client_id": client_id, "status": "disabled",
+    }  # fmt: skip
+    assert wiring.clients.get(client_id).status == "disabled"
+    assert run("clients", "enable", client_id).stdout == f"{client_id} is active.\n"
+
+    assert wiring.clients.get(client_id) == before
+    actions = {row["action"]["S"] for row in wiring.aws.dynamodb.dump("audit")}
+    assert {"client.disabled", "client.enabled"} <= actions
+    assert run("clients", "disable", "cli_nobody").exit_code == 1
