@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from cli.archive.crowd import together
 from cli.archive.frozen import Busy, Freezer, is_frozen
 from cli.archive.lines import Line, plain
 from cli.archive.tables import Tables
@@ -17,6 +19,7 @@ from grantkeeper.stores.grant_item import read_grant
 from grantkeeper.stores.items import Item, from_item, from_value
 from grantkeeper.wiring import Wiring
 
+USERS = 32  # whose records are in memory together
 KEPT_OUT = ("sealed", "write_id", "due_at")  # of a grant: sealed anew, written anew, due anew
 
 
@@ -37,6 +40,7 @@ class Exporter:
     options: Options
     left_out: list[dict[str, str]] = field(default_factory=list)
     frozen: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def lines(self) -> Iterator[Line]:
         """
@@ -51,8 +55,9 @@ class Exporter:
         for item in tables.listed("APIKEY"):
             yield {"type": "api_key", **plain(from_item(ApiKey, item))}
         yield from self._providers(tables)
-        for item in tables.listed("USER"):
-            yield from self._user(tables, from_item(User, item).sub)
+        subs = (from_item(User, item).sub for item in tables.listed("USER"))
+        for _, lines in together(subs, lambda sub: list(self._user(tables, sub)), size=USERS):
+            yield from lines
 
     def _providers(self, tables: Tables) -> Iterator[Line]:
         for item in tables.grants.query(keys.provider("")[0]):
@@ -116,7 +121,8 @@ class Exporter:
             return _Held([read_grant(item) for item in items], frozen=False)
         grants = Freezer(tables, self.wiring, self.archive_id).freeze(connection)
         frozen = bool(grants) and all(grant.status == "active" for grant in grants)
-        self.frozen += frozen
+        with self._lock:
+            self.frozen += frozen
         return _Held(grants, frozen=frozen)
 
     def _opened(self, grant: Grant) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.archive.foreign import BadRow, Numbered, csv_rows, nango_rows
+from cli.archive.crowd import together
+from cli.archive.foreign import BadRow, Numbered, Row, csv_rows, nango_rows
+from cli.archive.journal import EVERY
 from cli.archive.outcomes import Done, refused
 from cli.archive.rows import Rows
 from cli.archive.tables import Tables
@@ -62,10 +64,15 @@ def foreign(
         name = f"imp_{hashlib.file_digest(content, 'sha256').hexdigest()[:32]}"
     rows = Rows(stack.wiring, Tables.of(stack.wiring), client_id, _services(mapping), name, probe, dry_run)
 
+    def one(numbered: tuple[int, Row | BadRow]) -> Done:
+        row = numbered[1]
+        return refused(str(row)) if isinstance(row, BadRow) else rows.take(row)
+
     def take(done: int) -> Iterator[tuple[str, str, Done]]:
         with ExitStack() as files:
-            for line, row in islice(_numbered(file, source, files, user=connection_id_is_user), done, None):
-                yield "row", str(line), refused(str(row)) if isinstance(row, BadRow) else rows.take(row)
+            left = islice(_numbered(file, source, files, user=connection_id_is_user), done, None)
+            for (line, _), result in together(left, one, size=EVERY):
+                yield "row", str(line), result
 
     return Foreign(f"{name}#{client_id}", take)
 

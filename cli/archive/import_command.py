@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from cli.archive.age import Identity, read
+from cli.archive.crowd import together
 from cli.archive.importer import Importer
-from cli.archive.journal import Journal
+from cli.archive.journal import EVERY, Journal
 from cli.archive.lines import Line, lines_of, verified
 from cli.archive.outcomes import Done
 from cli.archive.progress import Advance, progress
@@ -114,10 +115,17 @@ def _records(file: Path, keys: Sequence[Identity], importer: Importer) -> Take:
     def take(done: int) -> Iterator[tuple[str, str, Done]]:
         with file.open("rb") as source:
             records = (line for line in lines_of(read(source, keys)) if line["type"] in NAMES)
-            for line in islice(records, done, None):
-                yield line["type"], str(line[NAMES[line["type"]]]), importer.take(line)
+            left = islice(records, done, None)
+            for line, result in together(left, importer.take, size=EVERY, first=_is_no_connection):
+                yield line["type"], str(line[NAMES[line["type"]]]), result
 
     return take
+
+
+def _is_no_connection(line: Line) -> bool:
+    """Users come before what is theirs."""
+    kind: str = line["type"]
+    return kind != "connection"
 
 
 def _run(take: Take, journal: Journal, *, total: int | None, shown: bool) -> None:

@@ -9,6 +9,7 @@ nobody has heard of it yet, or after some milliseconds, wherever it is then.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-from cli.archive import journal
+from cli.archive import import_command, journal
 from cli.main import cli
 from cli.stack import Stack
 from tests.doubles.aws import InMemoryEvents, InMemorySsm, memory_wiring
@@ -30,7 +31,8 @@ class Dying:
     """A DynamoDB client that ends its process at its n-th call."""
 
     def __init__(self, client: Any, *, at: int, after: bool) -> None:
-        self._client, self._at, self._after, self._calls = client, at, after, 0
+        self._client, self._at, self._after = client, at, after
+        self._calls = itertools.count(1)  # one number for one call, whichever thread makes it
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
@@ -38,11 +40,11 @@ class Dying:
             return method
 
         def call(**request: Any) -> Any:
-            self._calls += 1
-            if self._calls == self._at and not self._after:
+            number = next(self._calls)
+            if number == self._at and not self._after:
                 os.kill(os.getpid(), signal.SIGKILL)
             answer = method(**request)
-            if self._calls == self._at:
+            if number == self._at:
                 os.kill(os.getpid(), signal.SIGKILL)
             return answer
 
@@ -59,7 +61,7 @@ def wiring_of(plan: dict[str, Any], client: Any) -> Any:
 
 def live(plan: dict[str, Any], death: dict[str, Any]) -> None:
     """One life, in a process of its own."""
-    journal.EVERY = plan["every"]
+    journal.EVERY = import_command.EVERY = plan["every"]
     client = dynamodb.client(plan["env"]["AWS_ENDPOINT_URL"])
     mortal = Dying(client, at=death.get("at", -1), after=death.get("after", False))
     wiring = wiring_of(plan, mortal)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.archive import journal
+from cli.archive import import_command, journal
 from cli.archive.journal import Journal
 from cli.archive.outcomes import Done
 from cli.archive.tables import Tables
@@ -111,14 +111,13 @@ def test_a_killed_import_goes_on_until_everything_is_there_once(seed, stacks, dy
     """SIGKILL before a call, after one that nobody heard the answer of, or anywhere; on DynamoDB Local."""
     rows, told = expected(stacks)
     rng = random.Random(seed)
-    by_time = [{"after_ms": rng.randrange(20, 160)} for _ in range(20)]
-    by_call = [{"at": rng.randrange(1, 24), "after": rng.random() < 0.5} for _ in range(40)]
-    deaths = rng.sample([*by_time, *by_call], 60)
+    deaths = [{"at": rng.randrange(1, 11), "after": rng.random() < 0.5} for _ in range(80)]
+    deaths[2::6] = [{"after_ms": rng.randrange(5, 60)} for _ in deaths[2::6]]  # too little for the whole
 
     target, ended = lives(stacks, dynamodb_tables, [*deaths, {}])
 
     killed = [life for life in ended if life["code"] == -signal.SIGKILL]
-    assert len(killed) >= 6
+    assert len(killed) >= 8
     assert ended[-1]["code"] == 0
     summary = json.loads(ended[-1]["said"])
     assert summary["connection.imported"] == 3 + PEOPLE
@@ -133,7 +132,7 @@ def test_a_killed_import_goes_on_until_everything_is_there_once(seed, stacks, dy
 
 def test_it_may_die_at_any_call(stacks, monkeypatch):
     """Every call of an import, once before it and once behind it; then one that goes on."""
-    monkeypatch.setattr(journal, "EVERY", 5)
+    _note_every(5, monkeypatch)
     rows, told = expected(stacks)
     calls = _calls(stacks)
 
@@ -155,21 +154,26 @@ def test_it_may_die_at_any_call(stacks, monkeypatch):
     assert calls >= 60
 
 
+def _note_every(records, monkeypatch):
+    monkeypatch.setattr(journal, "EVERY", records)
+    monkeypatch.setattr(import_command, "EVERY", records)
+
+
 def _calls(stacks):
     return len(stacks.target.aws.dynamodb.faults.calls)
 
 
 def _die_at(aws, at, *, after):
     """The process ends at this call to DynamoDB, and does nothing any more; 0 lets the next one live."""
-    faults, made_calls = aws.dynamodb.faults, []
+    faults, numbers = aws.dynamodb.faults, itertools.count(1)
     whole = type(faults).call
 
     def call(operation, method, kwargs):
-        made_calls.append(operation)
-        if at and len(made_calls) >= at + after:
+        number = next(numbers)
+        if at and number >= at + after:
             raise Killed
         answer = whole(faults, operation, method, kwargs)
-        if len(made_calls) == at:
+        if number == at:
             raise Killed
         return answer
 
@@ -192,7 +196,7 @@ def test_two_imports_of_one_archive_do_not_meet(stacks):
 
 def test_what_was_changed_meanwhile_is_not_put_back(stacks, monkeypatch):
     """Between two lives of an import its users are at work already: they find their things as they left them."""
-    monkeypatch.setattr(journal, "EVERY", 1000)  # nothing was noted when it died
+    _note_every(1000, monkeypatch)  # nothing was noted when it died
     _die_at(stacks.target.aws, 70, after=True)
     with pytest.raises(Killed):
         stacks.import_()
