@@ -16,7 +16,14 @@ from botocore import xform_name
 from cli.main import cli
 from tests.infrastructure.template import ROOT, source
 
-PAGES = ("README.md", "docs/admin-api.md", "docs/operations.md", "docs/deployment.md", "docs/upgrading.md", "docs/refresh.md")
+PAGES = (
+    "README.md",
+    "docs/admin-api.md",
+    "docs/operations.md",
+    "docs/deployment.md",
+    "docs/upgrading.md",
+    "docs/refresh.md",
+)
 GLOBAL_OPTIONS = {"--query", "--output", "--region", "--profile", "--no-cli-pager", "--no-paginate"}
 CUSTOM = {("logs", "tail"), ("configure", "sso"), ("sso", "login"), ("cloudformation", "deploy")}  # the CLI's own
 LOGICAL_ID = re.compile(r"\b(?:logs|physical) ([A-Z][A-Za-z]+)")
