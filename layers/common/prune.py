@@ -26,6 +26,7 @@ OPERATIONS: Mapping[str, tuple[str, ...]] = {
         "GetItem",
         "PutItem",
         "Query",
+        "Scan",
         "TransactWriteItems",
         "UpdateItem",
     ),

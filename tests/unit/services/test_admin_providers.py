@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from grantkeeper.counter_names import Counted
 from grantkeeper.errors import BadRequest, UnknownProvider
 from grantkeeper.services.acting import Acting
 from grantkeeper.services.admin_providers import list_providers, parse_reason, switch_provider
@@ -90,7 +91,7 @@ def test_the_last_refusal_of_our_registration_is_told_until_something_works(worl
 def test_connections_are_counted_by_status_without_being_read(world: Any) -> None:
     """From the projector's counters."""
     changes = {"connections/google/active": 3, "connections/google/needs_reauth": 1, "users": 4, "refreshes/google": 9}
-    world.counters.add_batch("evt_1", changes, day=DAY)
+    world.counters.add_once([Counted("evt_1", NOON, changes)], now=NOON)
     calls = len(world.aws.dynamodb.faults.calls)
     told = seen(world)
     assert told["google"].connections == {"active": 3, "needs_reauth": 1}
