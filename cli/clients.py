@@ -5,17 +5,18 @@ from __future__ import annotations
 import click
 
 from cli import operator
-from cli.output import json_option, show, show_list
+from cli.output import json_option, say, show, show_list
 from cli.stack import Stack
 from grantkeeper.errors import BadRequest
 from grantkeeper.model import ALL_SCOPES
+from grantkeeper.services.acting import Acting
 from grantkeeper.services.client_registration import PUBLIC_SCOPES, ClientMetadata
-from grantkeeper.services.manage_clients import new_client
+from grantkeeper.services.manage_clients import new_client, switch_client
 
 
 @click.group()
 def clients() -> None:
-    """Register and list clients."""
+    """Register and list clients, switch them off and on."""
 
 
 @clients.command("register")
@@ -100,3 +101,28 @@ def list_clients(stack: Stack, *, as_json: bool) -> None:
         for client in stack.wiring.clients.list()
     ]
     show_list(rows, as_json=as_json, empty="No clients yet.")
+
+
+@clients.command("disable")
+@click.argument("client_id")
+@json_option
+@click.pass_obj
+def disable(stack: Stack, *, client_id: str, as_json: bool) -> None:
+    """Refuse a client everywhere within a minute: its secrets, sessions, tokens and keys. Nothing is deleted."""
+    _switch(stack, client_id, active=False, as_json=as_json)
+
+
+@clients.command("enable")
+@click.argument("client_id")
+@json_option
+@click.pass_obj
+def enable(stack: Stack, *, client_id: str, as_json: bool) -> None:
+    """Let a disabled client in again, with all it had."""
+    _switch(stack, client_id, active=True, as_json=as_json)
+
+
+def _switch(stack: Stack, client_id: str, *, active: bool, as_json: bool) -> None:
+    by = Acting(operator.actor(), operator.now())
+    switched = switch_client(client_id, active=active, clients=stack.wiring.client_versions, by=by).client
+    told = {"client_id": client_id, "status": switched.status}
+    say(f"{client_id} is {switched.status}.", told, as_json=as_json)

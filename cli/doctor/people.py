@@ -28,7 +28,7 @@ def clients(patient: Patient) -> Iterator[Finding]:
     for client in all_of_them:
         wrong = list(_wrong_with(client))
         for found in wrong:
-            told = f"{found} Register it anew with what is right, then disable this one."
+            told = f"{found} Register it anew with what is right, and disable this one."
             yield failing("clients.sound", told, mend=_register(patient, client), about=client.client_id)
         if not wrong:
             yield ok("clients.sound", client.client_name, about=client.client_id)
@@ -65,7 +65,8 @@ def _register(patient: Patient, client: Client) -> str:
     uris = " ".join(f"--redirect-uri {uri}" for uri in client.redirect_uris if uri.startswith("https://"))
     name = client.client_name.replace("'", "")
     kind = " --confidential" if client.confidential else ""
-    return patient.command(f"clients register --name '{name}' {uris or '--redirect-uri https://…'}{kind}")
+    anew = patient.command(f"clients register --name '{name}' {uris or '--redirect-uri https://…'}{kind}")
+    return f"{anew} && {patient.command(f'clients disable {client.client_id}')}"
 
 
 def console(patient: Patient) -> Iterator[Finding]:
