@@ -68,7 +68,7 @@ def shown_commands():
 
 def words(line: str) -> list[str]:
     """A line of shell without its comment, its pipe and what stands in for values."""
-    line = re.sub(r"<[^>]*>", "VALUE", line.split(" #")[0].split(" | ")[0].split(";")[0].split("&&")[0])
+    line = re.sub(r"<[^>]*>", "VALUE", re.split(r" #| \| |;|&&", line, maxsplit=1)[0])
     return shlex.split(line.replace("…", "VALUE").replace("'", ""))
 
 
