@@ -18,7 +18,7 @@ FOLDERS = ("docs", "examples", "tests", "bench", "local", ".github")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.*?) *#*$", re.MULTILINE)
-COMMAND = re.compile(r"(?:\.venv/bin/)?grantkeeper ((?:[^\n`]|\\\n)+)")
+COMMAND = re.compile(r"^\s*(?:\$ )?(?:\.venv/bin/)?grantkeeper ([^\n`]+)", re.MULTILINE)
 
 
 def documents():
@@ -89,3 +89,12 @@ def test_every_command_that_is_shown_is_one(line):
             pytest.fail(f"no command {word}")
     known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     assert options - known - {"-h", "--help"} == set()
+
+
+def test_no_two_decisions_have_one_number():
+    """And the list names each of them."""
+    records = sorted(page.name for page in (ROOT / "docs" / "decisions").glob("0*.md"))
+    listed = (ROOT / "docs" / "decisions" / "README.md").read_text()
+
+    assert len({name[:4] for name in records}) == len(records)
+    assert [name for name in records if name not in listed] == []
