@@ -16,14 +16,6 @@ from botocore import xform_name
 from cli.main import cli
 from tests.infrastructure.template import ROOT, source
 
-PAGES = (
-    "README.md",
-    "docs/admin-api.md",
-    "docs/operations.md",
-    "docs/deployment.md",
-    "docs/upgrading.md",
-    "docs/refresh.md",
-)
 GLOBAL_OPTIONS = {"--query", "--output", "--region", "--profile", "--no-cli-pager", "--no-paginate"}
 CUSTOM = {("logs", "tail"), ("configure", "sso"), ("sso", "login"), ("cloudformation", "deploy")}  # the CLI's own
 LOGICAL_ID = re.compile(r"\b(?:logs|physical) ([A-Z][A-Za-z]+)")
@@ -31,7 +23,7 @@ OUTPUT = re.compile(r"\boutput ([A-Z][A-Za-z]+)")
 
 
 def pages() -> list[Path]:
-    return [ROOT / name for name in PAGES if (ROOT / name).exists()]
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 @cache
@@ -39,8 +31,9 @@ def snippets(page: Path) -> tuple[str, ...]:
     """Lines of code fences, continued ones joined, and everything between backticks."""
     text = page.read_text()
     fenced = re.findall(r"^ *```(?:sh)?\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
-    lines = [line for block in fenced for line in block.replace("\\\n", " ").splitlines()]
     prose = re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
+    indented = re.findall(r"(?<=\n\n)(?:^ {4,}\S.*\n)+", prose, re.MULTILINE)
+    lines = [line for block in (*fenced, *indented) for line in block.replace("\\\n", " ").splitlines()]
     return (*lines, *(code.replace("\n", " ").replace("\\|", "|") for code in re.findall(r"`([^`]+)`", prose)))
 
 
@@ -139,5 +132,5 @@ def test_parameters_that_the_pages_turn_exist():
     for page in pages():
         for snippet in snippets(page):
             for name in re.findall(r"\b([A-Z][A-Za-z]+)=[^=]", snippet):
-                if "parameter" in snippet or re.fullmatch(r"[A-Z][A-Za-z]+=\S+", snippet):
+                if name != "SameSite" and ("parameter" in snippet or re.fullmatch(r"[A-Z][A-Za-z]+=\S+", snippet)):
                     assert name in source()["Parameters"], f"{page.name}: {name}"
