@@ -96,8 +96,9 @@ Every call but the public ones is looked at in this order:
 3. **Kind.** The route is not for this kind of credential: **403**.
 4. **Time.** For keys and identities one must have signed in within 15 minutes: **401** `reauthentication_required`.
 5. **Ownership.** Somebody else's thing is **404**, with the body of an id that was never given out; roles change
-   nothing about that: neither an admin nor the operator reads anybody's connections or tokens. Where an id is a
-   confirmation's, whoever is not meant is answered **403** and has ended it: an attacker's try must not leave it open.
+   nothing about that. What operators see of people and connections they see under `/v1/admin`, and tokens nowhere.
+   Where an id is a confirmation's, whoever is not meant is answered **403** and has ended it: an attacker's try must
+   not leave it open.
 
 ## Callers
 

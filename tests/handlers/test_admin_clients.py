@@ -217,8 +217,10 @@ def test_k03_a_key_is_made_for_a_client_shown_once_and_works(api: Any) -> None:
     assert called.status in (200, 404)
 
 
-@pytest.mark.parametrize("scope", ["admin:read", "admin:write", "audit:read", "metrics:read", "openid"])
-def test_k14_no_key_of_an_operator_is_made_here(api: Any, scope: str) -> None:
+@pytest.mark.parametrize(
+    "scope", ["admin:read", "admin:write", "audit:read", "metrics:read", "openid", "connections:token"]
+)
+def test_k14_t08_no_key_of_an_operator_and_none_that_reads_tokens_is_made_here(api: Any, scope: str) -> None:
     """Not by an admin who signed in a moment ago either: the command line makes them, with IAM."""
     body = {"client_id": "app", "name": "k", "scopes": [scope]}
     assert api.call("POST", "/v1/admin/api-keys", as_=person(api), json=body).status == 400

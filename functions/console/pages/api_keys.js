@@ -10,7 +10,7 @@ const FIELDS = [
   { name: "client_id", label: "Client", hint: "The whole id" },
   { name: "user", label: "User", hint: "The whole id, for keys of their own" },
 ];
-const SCOPES = ["connections:read", "connections:token", "connections:write", "users:read", "users:write", "account:write"];
+const SCOPES = ["connections:read", "connections:write", "users:read", "users:write", "account:write"];
 
 export function ApiKeys({ query, may }) {
   return html`<${Heading}>API keys</${Heading}>
@@ -18,7 +18,7 @@ export function ApiKeys({ query, may }) {
       <${Filters} page="api-keys" query=${query} fields=${FIELDS} />
       <${Keys} clientId=${query.client_id} user=${query.user} may=${may} />
     </${Section}>
-    <p class="soft">Keys with scopes of the administration are made with AWS credentials alone: <code>grantkeeper api-keys create</code>.</p>`;
+    <p class="soft">Keys that administer, and keys that read tokens, are made with AWS credentials alone: <code>grantkeeper api-keys create</code>.</p>`;
 }
 
 /** A list of keys, with what can be done to them. */

@@ -23,7 +23,7 @@ from tests.doubles.aws import ENVIRONMENT, memory_wiring
 from tests.stores.records import NOON, api_key, client, event
 
 BY = Acting("user:usr_admin", NOON, "req", "console")
-BODY = {"client_id": "cli_1", "name": "backend", "scopes": ["connections:token"]}
+BODY = {"client_id": "cli_1", "name": "backend", "scopes": ["connections:write"]}
 
 
 @pytest.fixture
@@ -60,7 +60,14 @@ def test_k03_a_key_is_made_for_a_client_and_shown_once(world: Any) -> None:
         assert secret not in str(world.aws.dynamodb.dump(ENVIRONMENT[table]))
     assert secret not in repr(shown)
     (told,) = [each for each in world.audit.day("2026-11-21", limit=9)[0] if each.action == "api_key.created"]
-    assert (told.actor, told.client_id, told.details["scopes"]) == ("user:usr_admin", "cli_1", "connections:token")
+    assert (told.actor, told.client_id, told.details["scopes"]) == ("user:usr_admin", "cli_1", "connections:write")
+
+
+def test_t08_no_key_that_reads_tokens_is_made_through_the_api() -> None:
+    """Whoever makes one reads what the client's users allowed it: that takes IAM (decision 0025)."""
+    assert "connections:token" in CLIENT_SCOPES
+    with pytest.raises(BadRequest):
+        WantedClientKey.parse({**BODY, "scopes": ["connections:read", "connections:token"]})
 
 
 @pytest.mark.parametrize("scope", sorted(set(ALL_SCOPES) - set(CLIENT_SCOPES) - {"account:write"}))

@@ -139,7 +139,7 @@ class AdminApiKeyList(TypedDict):
 
 
 class AdminApiKeyRequest(TypedDict):
-    """A key for a client's backend; never with a scope of the administration."""
+    """A key for a client's backend. One that administers or reads tokens is made with the CLI alone."""
 
     client_id: Id
     name: Annotated[str, Field(min_length=1, max_length=100)]
@@ -147,7 +147,6 @@ class AdminApiKeyRequest(TypedDict):
         list[
             Literal[
                 "connections:read",
-                "connections:token",
                 "connections:write",
                 "users:read",
                 "users:write",

@@ -18,7 +18,8 @@ from grantkeeper.services.rotate_api_key import DAY, DEFAULT_DAYS, MAX_DAYS
 OPERATOR_SCOPES = ("admin:read", "admin:write", "audit:read", "metrics:read")  # the CLI alone makes such keys (K-14)
 CLIENT_SCOPES = ("connections:read", "connections:token", "connections:write", "users:read", "users:write")
 ROTATES_ITSELF = "account:write"  # of a client's key, and only where it is asked for
-GRANTABLE = (*CLIENT_SCOPES, ROTATES_ITSELF)
+# By an admin: with a key that reads tokens he would read them himself (T-08, decision 0025).
+GRANTABLE = tuple(scope for scope in (*CLIENT_SCOPES, ROTATES_ITSELF) if scope != "connections:token")
 MEMBERS = frozenset({"client_id", "name", "scopes", "expires_in_days"})
 MAX_NAME = 100
 AT_ONCE = 100  # keys revoked by one call
@@ -39,7 +40,8 @@ class WantedClientKey:
         Read the JSON body.
 
         Raises:
-            BadRequest: A member is missing, unknown, of the wrong type or out of bounds; an admin's scope among them.
+            BadRequest: A member is missing, unknown, of the wrong type or out of bounds; or a scope is
+                one that admins do not give.
         """
         if set(body) - MEMBERS:  # not named: it is the sender's text
             raise BadRequest("The body has a member that is not known here.")

@@ -44,7 +44,11 @@ def add_routes(app: App, desk: Desk) -> None:
         operation=Operation("ShownAdminApiKey", status=201, takes="AdminApiKeyRequest", access=POWER, errors=(404,)),
     )
     def post_admin_api_key(request: Request) -> Response:
-        """Make a key for a client's backend and show it, once. The operator's own keys are made by the CLI alone."""
+        """
+        Make a key for a client's backend and show it, once.
+
+        Keys that administer, and keys that read tokens, are made with the CLI alone: admins never read tokens.
+        """
         by = desk.acting(request)
         wanted = WantedClientKey.parse(request.json())
         shown = create_key(wanted, clients=desk.wiring.clients, api_keys=desk.wiring.api_keys, by=by)
