@@ -1,5 +1,5 @@
 """
-What the trail said last of a state since a table was restored: suspensions, roles, clients, and what moved away.
+What the trail said last of a state since a table was restored: suspensions, roles, erasures, clients, and what moved.
 
 Only what takes something away is said again. Whoever was let back or got a role since then is told to nobody here: that
 is for a person to give once more.
@@ -17,6 +17,7 @@ from grantkeeper.errors import GrantkeeperError
 from grantkeeper.model import AuditEvent, Role
 from grantkeeper.services.acting import Acting
 from grantkeeper.services.change_user import By, give_role, suspend
+from grantkeeper.services.erase_user import erase_user
 from grantkeeper.services.manage_clients import switch_client
 
 # action → what it is a state of; of several since then the last one counts
@@ -26,6 +27,7 @@ STATES: Mapping[str, str] = {
     "user.suspended": "status",
     "user.resumed": "status",
     "user.role_changed": "role",
+    "user.erasure_started": "erasure",
     "client.disabled": "client",
     "client.enabled": "client",
 }
@@ -51,6 +53,8 @@ def said_again(stack: Stack, event: AuditEvent, *, apply: bool) -> str | None:
             return _suspended_again(stack, event, apply=apply)
         case "user.role_changed":
             return _role_again(stack, event, apply=apply)
+        case "user.erasure_started":
+            return _erased_again(stack, event, apply=apply)
         case "client.disabled":
             return _disabled_again(stack, event, apply=apply)
     return None
@@ -89,6 +93,17 @@ def _role_again(stack: Stack, event: AuditEvent, *, apply: bool) -> str | None:
         wiring = stack.wiring
         give_role(user.sub, known, by=_by(), users=wiring.users, changing=wiring.people, now=operator.now())
     return f"is {role} again" if apply else f"would be {role} again"
+
+
+def _erased_again(stack: Stack, event: AuditEvent, *, apply: bool) -> str | None:
+    """Begun: whoever was erased is refused everywhere from then on. `users erase --wait` brings it to its end."""
+    sub = event.sub or ""
+    user = stack.wiring.users.get(sub)
+    if user is None or user.status == "erased":
+        return None
+    if apply:
+        erase_user(sub, by=_by(), ports=stack.wiring, now=operator.now())
+    return f"{'is' if apply else 'would be'} erased again: `grantkeeper users erase {sub} --wait`"
 
 
 def _disabled_again(stack: Stack, event: AuditEvent, *, apply: bool) -> str | None:

@@ -114,10 +114,13 @@ def progress(what: str, *, total: int | None, quiet: bool = False) -> Iterator[P
     if quiet or not err.is_terminal:
         yield Progress()
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    from cli.rates import RateColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), RateColumn(),
+               TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
     with RichProgress(*columns, console=err, transient=True) as bar:
         yield _Bar(bar, bar.add_task(what, total=total))
 

@@ -7,6 +7,7 @@ import click
 from cli import operator
 from cli.output import json_option, say, show
 from cli.stack import Stack
+from cli.user_erasure import erase, traces
 from grantkeeper.model import Role, User
 from grantkeeper.services.change_user import By, give_role
 from grantkeeper.services.change_user import resume as resume_user
@@ -17,7 +18,11 @@ ROLES: dict[str, Role] = {"user": "user", "auditor": "auditor", "admin": "admin"
 
 @click.group()
 def users() -> None:
-    """Give roles; suspend people and let them back."""
+    """Give roles; suspend people and let them back; erase them."""
+
+
+users.add_command(erase)
+users.add_command(traces)
 
 
 @users.command("show")

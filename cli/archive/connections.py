@@ -92,9 +92,9 @@ def put_connection(
     Raises:
         StoreUnavailable: DynamoDB or KMS does not answer; nothing was written.
     """
-    user = wiring.users.get(arrival.connection.sub)
-    if user is None and not dry_run:
-        return refused("its user is not here")
+    why = _no_user(arrival.connection.sub, wiring=wiring, dry_run=dry_run)
+    if why is not None:
+        return refused(why)
     parked = _parks(arrival, wiring=wiring, source_is_gone=source_is_gone)
     connection, grants = _as_it_will_be(arrival, parked=parked, wiring=wiring)
     done = Done("parked", "its user connects again") if parked else Done("imported")
@@ -127,6 +127,14 @@ def put_connection(
         ours = same and is_imported_by(stored, arrival.origin)
         return done if ours else Done("there")
     return done
+
+
+def _no_user(sub: str, *, wiring: Wiring, dry_run: bool) -> str | None:
+    """Why nothing can be his here; None when he is here, or would be."""
+    user = wiring.users.get(sub)
+    if user is None:
+        return None if dry_run else "its user is not here"
+    return "its user is erased here" if user.status == "erased" else None
 
 
 def _unparked(tables: Tables, connection: Connection, items: Sequence[Item], origin: str) -> Done:

@@ -14,10 +14,9 @@ from cli.archive.age import Recipient, Writer
 from cli.archive.exporter import Exporter, Options
 from cli.archive.frozen import Freezer
 from cli.archive.lines import LineWriter
-from cli.archive.progress import progress
 from cli.archive.prompts import kms_recipient, new_passphrase, public_key
 from cli.archive.tables import Tables
-from cli.output import json_option, show
+from cli.output import json_option, progress, show
 from cli.stack import Stack
 from grantkeeper import ids
 from grantkeeper.errors import GrantkeeperError
@@ -64,7 +63,7 @@ def export_archive(
     if freeze:
         click.echo(f"What is frozen from now on bears the mark {archive_id}.", err=True)
     try:
-        counts = _written(stack, file, exporter, chosen, shown=not as_json)
+        counts = _written(stack, file, exporter, chosen, quiet=as_json)
     except (GrantkeeperError, OSError, KeyboardInterrupt):
         if exporter.frozen:
             click.echo(
@@ -80,7 +79,7 @@ def export_archive(
 
 
 def _written(
-    stack: Stack, file: Path, exporter: Exporter, recipients: Sequence[Recipient], *, shown: bool
+    stack: Stack, file: Path, exporter: Exporter, recipients: Sequence[Recipient], *, quiet: bool
 ) -> dict[str, int]:
     """Write beside the file, whole, then give it its name."""
     part = file.with_name(file.name + PART)
@@ -93,7 +92,7 @@ def _written(
     }
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
         lines = LineWriter(Writer(out, recipients), head)
-        with progress("Exporting", total=_expected(stack), shown=shown) as advance:
+        with progress("Exporting", total=_expected(stack), quiet=quiet) as advance:
             for line in exporter.lines():
                 lines.write(line)
                 if line["type"] in ("user", "connection"):
@@ -137,7 +136,7 @@ def thaw(stack: Stack, *, archive_id: str, as_json: bool) -> None:
     tables = Tables.of(stack.wiring)
     freezer = Freezer(tables, stack.wiring, archive_id)
     thawed = 0
-    with progress("Thawing", total=_expected(stack), shown=not as_json) as advance:
+    with progress("Thawing", total=_expected(stack), quiet=as_json) as advance:
         for user in tables.listed("USER"):
             advance()
             for entry in tables.grants.query(user["pk"]["S"], prefix="CONN#"):

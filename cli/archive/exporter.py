@@ -81,6 +81,8 @@ class Exporter:
         if "USER" not in items:  # erased since the list was read
             return
         user = from_item(User, items["USER"])
+        if user.status == "erased":
+            return
         identities = [from_item(Identity, item) for sk, item in items.items() if sk.startswith("IDENTITY#")]
         line = {"type": "user", **plain(user), "identities": [plain(each, without=("sub",)) for each in identities]}
         yield line | _picture(items.get("AVATAR"))

@@ -16,10 +16,9 @@ from cli.archive.importer import Importer
 from cli.archive.journal import EVERY, Journal
 from cli.archive.lines import Line, lines_of, verified
 from cli.archive.outcomes import Done
-from cli.archive.progress import Advance, progress
 from cli.archive.prompts import identities
 from cli.archive.tables import Tables
-from cli.output import json_option, show
+from cli.output import Progress, json_option, progress, show
 from cli.stack import Stack
 from grantkeeper.errors import GrantkeeperError
 
@@ -79,7 +78,7 @@ def import_archive(
     """
     if source == "archive":
         keys = identities(stack, key_file=key_file, kms_key=kms_key, passphrase_stdin=passphrase_stdin)
-        head, counts = _checked(file, keys, shown=not as_json)
+        head, counts = _checked(file, keys, quiet=as_json)
         importer = Importer(stack.wiring, Tables.of(stack.wiring), head["id"], source_is_gone, dry_run)
         name = f"{head['id']}#active" if source_is_gone else head["id"]  # what was parked is looked at again
         total, origin = sum(counts.values()), head.get("source", {}).get("issuer")
@@ -94,18 +93,18 @@ def import_archive(
     journal = Journal(tables.grants, name, dry=True) if dry_run else Journal.open(tables.grants, name)
     resumed = journal.done
     if not journal.finished:
-        _run(work, journal, total=total, shown=not as_json)
+        _run(work, journal, total=total, quiet=as_json)
     _tell(journal, {"import": name, "from": origin, "records": journal.done, "resumed_at": resumed},
           dry_run=dry_run, as_json=as_json)  # fmt: skip
 
 
-def _checked(file: Path, keys: Sequence[Identity], *, shown: bool) -> tuple[Line, Counter[str]]:
+def _checked(file: Path, keys: Sequence[Identity], *, quiet: bool) -> tuple[Line, Counter[str]]:
     """Read it once to the end, before the first record is believed."""
-    with file.open("rb") as source, progress("Checking", total=None, shown=shown) as advance:
+    with file.open("rb") as source, progress("Checking", total=None, quiet=quiet) as advance:
         return verified(lines_of(_told(read(source, keys), advance)))
 
 
-def _told(chunks: Iterable[bytes], advance: Advance) -> Iterator[bytes]:
+def _told(chunks: Iterable[bytes], advance: Progress) -> Iterator[bytes]:
     for chunk in chunks:
         advance()
         yield chunk
@@ -128,9 +127,9 @@ def _is_no_connection(line: Line) -> bool:
     return kind != "connection"
 
 
-def _run(take: Take, journal: Journal, *, total: int | None, shown: bool) -> None:
+def _run(take: Take, journal: Journal, *, total: int | None, quiet: bool) -> None:
     """Take what is not done yet, and note how far it came also when it stops."""
-    with progress("Importing", total=total, shown=shown) as advance:
+    with progress("Importing", total=total, quiet=quiet) as advance:
         advance(journal.done)
         try:
             for kind, name, done in take(journal.done):

@@ -27,6 +27,7 @@ from grantkeeper.errors import ConnectionRevoked, GrantkeeperError, GrantUnreada
 from grantkeeper.model import ApiKey, Binding, Principal, Session
 from grantkeeper.services.change_user import By, give_role, suspend
 from grantkeeper.services.dead_answer import usable
+from grantkeeper.services.erase_user import erase_user
 from grantkeeper.services.refresh import refresh
 from grantkeeper.services.refresh_run import Cause, Run
 from grantkeeper.stores import keys
@@ -114,6 +115,7 @@ def deployment(dynamodb_tables, monkeypatch, request):
     """With four connections, a key, an admin and two sessions; strict unless a test says otherwise."""
     made = Deployment(dynamodb_tables, getattr(request, "param", STRICT))
     world, monkeypatched = made.world, monkeypatch
+    world.add_user("usr_erin")
     made.refreshed = world.connect(ALICE).id
     made.disconnected = world.connect(ALICE, account=Account("alice-work")).id
     made.kept = world.connect(BOB, account=Account("bob")).id
@@ -151,6 +153,7 @@ def live_a_while(made: Deployment) -> None:
     give_role("usr_bob", "user", by=ROOT, users=world.wiring.users, changing=world.wiring.people, now=world.now)
     moved = world.wiring.connections.get(made.moved)
     Freezer(Tables.of(world.wiring), world.wiring, "arc_1").freeze(moved)
+    erase_user("usr_erin", by=ROOT, ports=world.wiring, now=world.now)
     world.add_user("usr_dave")
     world.provider.now = world.now
     made.lost = world.connect(DAVE, account=Account("dave")).id
@@ -177,7 +180,9 @@ def test_what_was_taken_back_since_is_taken_back_again(deployment):
     done = deployment.after_restore(moment, "--apply")
 
     assert len(foreseen) == len(done)
+    again = "is erased again: `grantkeeper users erase usr_erin --wait`"
     assert {(row["what"], row["id"], row["done"]) for row in done} == {
+        ("user.erasure_started", "usr_erin", again),
         ("connection.frozen", deployment.moved, "frozen"),
         ("connection.revoked", deployment.disconnected, "disconnected"),
         ("consent.withdrawn", deployment.kept, "withdrawn"),
@@ -196,6 +201,7 @@ def test_what_was_taken_back_since_is_taken_back_again(deployment):
         deployment.refresh(deployment.moved)
     assert not wiring.connections.has_consent("usr_bob", "app", deployment.kept)
     assert wiring.api_keys.get("key1").status == "revoked"
+    assert wiring.users.get("usr_erin").status == "erased"
     assert (wiring.users.get("usr_carol").status, wiring.users.get("usr_bob").role) == ("suspended", "user")
     assert deployment.after_restore(moment, "--apply") == []
 

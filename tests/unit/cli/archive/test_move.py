@@ -10,7 +10,9 @@ import pytest
 from cli.archive import import_command, journal
 from grantkeeper.errors import GrantUnreadable, ReauthorizationRequired
 from grantkeeper.model import Binding
+from grantkeeper.services.change_user import By
 from grantkeeper.services.dead_answer import usable
+from grantkeeper.services.erase_user import erase_user
 from tests.doubles.dynamodb_values import client_error
 from tests.unit.cli.archive.conftest import new_stack
 
@@ -253,6 +255,27 @@ def test_a_disconnected_connection_is_in_no_archive(stacks):
 
 
 # --- what stands in the way ---
+
+
+def test_who_is_erased_comes_with_no_archive(lasting):
+    """Neither out of a stack that erased him, nor back into one, however old the archive is."""
+    lasting.export()
+    lasting.import_()
+    ports = lasting.target
+    erase_user("usr_alice", by=By("operator:test", root=True), ports=ports, now=lasting.world.now)
+    lasting.file.rename(lasting.folder / "old.age")
+    erase_user("usr_alice", by=By("operator:test", root=True), ports=lasting.source, now=lasting.world.now)
+    newer = lasting.export()
+    (lasting.folder / "old.age").rename(lasting.file)
+
+    again = lasting.import_("--source-is-gone")
+
+    assert (newer["user"], newer["connection"]) == (2, 1)
+    assert (again["user.there"], again["user.imported"]) == (1, 2)
+    assert (again["connection.refused"], again["connection.imported"]) == (2, 1)
+    assert {note["note"] for note in again["notes"] if note["what"] == "connection"} == {"its user is erased here"}
+    assert ports.users.get("usr_alice").status == "erased"
+    assert ports.connections.list_for_user("usr_alice") == []
 
 
 def test_people_of_the_target_are_not_taken_over(lasting):
