@@ -128,6 +128,7 @@ def test_whole_trips_need_nothing_but_the_layer(stack, bare, new_browser, oidc_p
     triggers = {
         "sweeper": ("sweeper", "handler"),
         "reconcile": ("reconcile", "handler"),
+        "erasure": ("erasure", "handler"),
         "refresh-batch": ("refresh", "batch_handler"),
         "rescue": ("rescue", "handler"),
         "projector-audit": ("projector", "handler"),

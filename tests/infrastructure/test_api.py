@@ -140,6 +140,8 @@ ROUTES = {
         "POST /v1/admin/users/{sub}/suspend",
         "POST /v1/admin/users/{sub}/resume",
         "PUT /v1/admin/users/{sub}/role",
+        "POST /v1/admin/users/{sub}/erase",
+        "GET /v1/admin/users/{sub}/traces",
         "GET /v1/admin/connections",
         "GET /v1/admin/connections/{id}",
         "DELETE /v1/admin/connections/{id}",

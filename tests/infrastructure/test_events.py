@@ -53,7 +53,7 @@ def plain(image: dict) -> dict:
 
 def test_there_is_a_payload_for_every_trigger():
     """Each function can be invoked from a file named after it, or after what it answers."""
-    others = {"refresh-batch", "rescue", "sweeper", "reconcile", "projector-grants", "projector-audit"}
+    others = {"refresh-batch", "rescue", "sweeper", "reconcile", "erasure", "projector-grants", "projector-audit"}
 
     assert set(EVENTS) == set(FUNCTION_OF) | others
     assert set(FUNCTION_OF) == HTTP
@@ -165,7 +165,7 @@ def test_stream_records_name_the_keys_of_their_images(name):
 
 def test_a_tick_is_what_the_scheduler_sends():
     """EventBridge Scheduler's own notification; its time is the minute it stands for."""
-    for name in ("sweeper", "reconcile"):
+    for name in ("sweeper", "reconcile", "erasure"):
         assert EVENTS[name]["source"] == "aws.scheduler"
         assert EVENTS[name]["detail-type"] == "Scheduled Event"
         assert EVENTS[name]["detail"] == "{}"

@@ -46,7 +46,7 @@ def test_i07_the_sweeper_is_deployed_before_those_whose_shards_it_reads():
     resources = source()["Resources"]
     writers = {n for n, f in functions().items() if "DUE_SHARDS" in f["Environment"]["Variables"]} - {"SweeperFunction"}
 
-    assert len(writers) == 6
+    assert len(writers) == 7
     assert {resources[name].get("DependsOn") for name in writers} == {"SweeperFunction"}
     assert source()["Parameters"]["DueShards"]["MaxValue"] == MOST_SHARDS
 
@@ -198,10 +198,19 @@ def test_the_recount_ticks_at_night_and_ends_before_its_next_tick():
     every = of_type("AWS::Scheduler::Schedule")
     schedule = every["ReconcileSchedule"]["Properties"]
 
-    assert set(every) == {"SweepSchedule", "ReconcileSchedule"}
+    assert set(every) == {"SweepSchedule", "ReconcileSchedule", "ErasureSchedule"}
     assert schedule["ScheduleExpression"] == "cron(0/5 1-4 * * ? *)"
     assert schedule["Target"]["Arn"] == {"Fn::GetAtt": ["ReconcileFunction", "Arn"]}
     assert functions()["ReconcileFunction"]["Timeout"] < 300
+
+
+def test_erasures_tick_every_five_minutes_and_end_before_the_next_tick():
+    """As of the recount: what a lost tick would have done, the next one does."""
+    schedule = of_type("AWS::Scheduler::Schedule")["ErasureSchedule"]["Properties"]
+
+    assert schedule["ScheduleExpression"] == "rate(5 minutes)"
+    assert schedule["Target"]["Arn"] == {"Fn::GetAtt": ["ErasureFunction", "Arn"]}
+    assert functions()["ErasureFunction"]["Timeout"] < 300
 
 
 def test_a_sweep_ends_before_the_next_one_starts():

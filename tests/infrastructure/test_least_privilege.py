@@ -27,6 +27,7 @@ from grantkeeper.api_key_format import new_api_key
 from grantkeeper.counter_names import Counted
 from grantkeeper.edge import principals
 from grantkeeper.model import ALL_SCOPES, ApiKey, Avatar, Client, Session
+from grantkeeper.services.erase_user import SETTLES
 from tests.doubles.aws import ENVIRONMENT, memory_wiring
 from tests.doubles.connect_world import BACK, KEY_SERVICE, RECORD, SERVICE, ConnectWorld
 from tests.doubles.deployment import CONFIDENTIAL_CLIENT, SECRET, actions, deployment, register
@@ -646,6 +647,47 @@ def administer_clients(stack: Stack) -> None:
     assert [check for check in health["checks"] if check["status"] == "failing"] == []
 
 
+def somebody_with_everything(stack: Stack) -> str:
+    """A user with a session, a key, a link not done, a picture, and a connection with one."""
+    stack.world.add_client("app", scopes=(*Client("", "", (), 0).scopes, "account:write"))
+    bearer = {"authorization": f"Bearer {stack.sign_in('app', BACK)['access_token']}"}
+    sub = stack.world.wiring.users.find("https://idp.example", "alice").sub
+    body = {"provider": "example", "redirect_uri": BACK}
+    stack.call("AccountFunction", "POST /v1/identities", json=body, headers=bearer)
+    connection, picture = stack.connect(bearer), Avatar("example", NOON, "image/jpeg", "d1gest", b"a picture")
+    stack.world.wiring.avatars.put_for_user(sub, picture, audit=stack.world.event("user.avatar_changed"))
+    profile, event = stack.world.wiring.connections.get(connection["id"]).profile, stack.world.event("synced")
+    stack.world.wiring.connections.update_profile(connection["id"], profile, avatar=picture, now=NOON, audit=event)
+    wanted = {"name": "nightly", "scopes": ["connections:read"]}
+    stack.call("AccountFunction", "POST /v1/api-keys", json=wanted, headers=bearer)
+    return sub
+
+
+def erase_somebody(stack: Stack) -> None:
+    """An admin erases a user, and looks at what is left."""
+    sub = somebody_with_everything(stack)
+    admin, path = stack.admin(), f"/v1/admin/users/{sub}"
+    route = "POST /v1/admin/users/{sub}/erase"
+    told = stack.call("AdminFunction", route, path=f"{path}/erase", json={"confirm": sub}, headers=admin)
+    assert json.loads(told["body"])["left"] == {"past_connections": 1}
+    stack.call("AdminFunction", "GET /v1/admin/users/{sub}/traces", path=f"{path}/traces", headers=admin)
+
+
+def end_an_erasure(stack: Stack) -> None:
+    """What was begun ends by itself; the same identity makes a new user then."""
+    sub, tick = somebody_with_everything(stack), json.loads((ROOT / "events" / "erasure.json").read_text())
+    wiring = stack.world.wiring
+    event = stack.world.event("user.erasure_started")
+    assert wiring.erasure.begin(wiring.users.get(sub), now=stack.now, admin=None, audit=event)
+    assert stack.function("ErasureFunction").handler(tick, Context()) == {"unfinished": 1, "erased": 0, "failed": 0}
+    stack.deliver("WORK_QUEUE_URL", "RefreshWorkerFunction", "batch_handler")
+    stack.pass_time(SETTLES)
+    assert stack.function("ErasureFunction").handler(tick, Context()) == {"unfinished": 1, "erased": 1, "failed": 0}
+    assert stack.function("ErasureFunction").handler(tick, Context())["unfinished"] == 0
+    stack.sign_in("app", BACK)
+    assert wiring.users.find("https://idp.example", "alice").sub not in ("", sub)
+
+
 JOURNEYS: tuple[Callable[[Stack], None], ...] = (
     look_around,
     sign_in_and_out,
@@ -671,6 +713,8 @@ JOURNEYS: tuple[Callable[[Stack], None], ...] = (
     recount,
     count,
     administer,
+    erase_somebody,
+    end_an_erasure,
     administer_clients,
 )
 

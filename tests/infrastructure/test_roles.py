@@ -13,6 +13,7 @@ SEE_NO_SECRET = {
     "AdminFunction",
     "AdminStatsFunction",
     "AuthorizeFunction",
+    "ErasureFunction",
     "ConsoleFunction",
     "DiscoveryFunction",
     "ProjectorFunction",
@@ -134,10 +135,10 @@ def test_sealed_grants_are_written_by_those_who_keep_them_and_nobody_else():
     """
     Connect, refresh, disconnect and rescue write connections; counters, sessions and sweeps can't reach them.
 
-    The administration ends connections: it can make no grant, and put none in another's place.
+    The administration and the erasure end connections: they can make no grant, and put none in another's place.
     """
     keepers = OPEN_GRANTS | {"CallbackFunction", "ConnectionsFunction", "RescueFunction"}
-    assert who_may(WRITE, "GrantsTable", "CONNECTION#con_1") == keepers | {"AdminFunction"}
+    assert who_may(WRITE, "GrantsTable", "CONNECTION#con_1") == keepers | {"AdminFunction", "ErasureFunction"}
     assert who_may({"dynamodb:PutItem"}, "GrantsTable", "CONNECTION#con_1") == keepers
 
 
@@ -148,6 +149,7 @@ def test_sealed_grants_are_read_by_nobody_who_has_no_business_with_connections()
     assert readers == OPEN_GRANTS | {"CallbackFunction", "ConnectionsFunction"}
     assert who_may(READ, "GrantsTable", "CONNECTION#con_1", attribute="status") == readers | {
         "AdminFunction",
+        "ErasureFunction",
         "RescueFunction",
     }
 
@@ -171,7 +173,7 @@ def test_clients_are_registered_by_the_administration_and_providers_by_no_functi
     assert who_may(WRITE, "GrantsTable", "PROVIDERS", attribute="disabled") == {"AdminFunction"}
     # The day of use is noted on a key that exists; making or deleting one is another action.
     assert who_may({"dynamodb:PutItem"}, "GrantsTable", "APIKEY#k") == {"AccountFunction", "AdminFunction"}
-    assert who_may({"dynamodb:DeleteItem"}, "GrantsTable", "APIKEY#k") == {"AdminFunction"}
+    assert who_may({"dynamodb:DeleteItem"}, "GrantsTable", "APIKEY#k") == {"AdminFunction", "ErasureFunction"}
 
 
 @pytest.mark.parametrize("partition", ["USER#usr_1", "CONNECTION#con_1", "SYSTEM#2026-11-21"])
@@ -184,9 +186,10 @@ def test_sessions_are_out_of_reach_of_functions_that_do_not_keep_them():
     """
     Refresh-token families belong to sign-in; whoever takes access tokens asks whether their session lives (S-09).
 
-    The account function ends sessions: it can update one, not put one there.
+    The account function ends sessions: it can update one, not put one there. Who erases a user deletes his.
     """
-    assert who_may(WRITE, "RequestsTable", "SESSION#family") == {"AccountFunction", "SessionFunction"}
+    assert who_may({"dynamodb:UpdateItem"}, "RequestsTable", "SESSION#family") == {"AccountFunction", "SessionFunction"}
+    assert who_may({"dynamodb:DeleteItem"}, "RequestsTable", "SESSION#family") == {"AdminFunction", "ErasureFunction"}
     assert who_may({"dynamodb:PutItem"}, "RequestsTable", "SESSION#family") == {"SessionFunction"}
     assert who_may(READ, "RequestsTable", "SESSION#family") == {
         "AccountFunction",

@@ -277,6 +277,14 @@ class World:
 
     _v1_admin_providers__id__enable = _v1_admin_providers__id__disable
 
+    def _v1_admin_users__sub__erase(self, _: str) -> dict[str, Any]:
+        sub = ids.new_id("usr")
+        self.steps.add_user(sub)
+        return {"headers": JSON | self.admin(), "path": {"sub": sub}, "json": {"confirm": sub}}
+
+    def _v1_admin_users__sub__traces(self, route: str) -> dict[str, Any]:
+        return self._v1_admin_users__sub(route)
+
     def _v1_admin_connections(self, route: str) -> dict[str, Any]:
         return {**self._metrics(route), "query": {"provider": "example", "status": "active", "limit": "2"}}
 

@@ -171,3 +171,23 @@ def test_a_batch_over_midnight_is_counted_in_both_days():
     assert wiring.counters.totals()["sign_ins"] == 2
     assert wiring.counters.of_day("2026-11-21")["sign_ins"] == 1
     assert wiring.counters.of_day("2026-11-22")["sign_ins"] == 1
+
+
+def test_whoever_is_erased_and_what_goes_with_him_is_counted_no_more():
+    """His profile leaves the list when it begins, his tombstones when they are deleted; the bus tells of the end."""
+    wiring = memory_wiring()
+    life = [
+        entry("user.provisioned", 1),
+        entry(number=2),
+        entry("connection.revoked", 3, details={"from": "active"}),
+        entry("user.erasure_started", 4),
+        entry("connection.removed", 5),
+        entry("user.erased", 6),
+    ]
+
+    deliver(life, wiring)
+
+    totals = wiring.counters.totals()
+    assert (totals.get("users", 0), totals["users_erased"]) == (0, 1)
+    assert not [count for name, count in totals.items() if name.startswith("connections/") and count]
+    assert types_published(wiring) == ["User Provisioned", "Connection Activated", "Connection Revoked", "User Erased"]

@@ -333,6 +333,29 @@ class AdminConnection(Connection):
     history: Annotated[list[AdminHistoryEntry], Field(description="Newest first, 50 at most")]
 
 
+class ErasureRequest(TypedDict):
+    """The id of the user once more: there is no way back."""
+
+    confirm: Id
+
+
+class Erasure(TypedDict):
+    """How far an erasure is; `left` is the proof, and empty in the end."""
+
+    sub: Id
+    state: Annotated[
+        Literal["active", "erasing", "erased"],
+        Field(description="`active`: never begun; `erasing`: it goes on by itself, sooner if asked again"),
+    ]
+    erased_at: Annotated[int | None, Field(description="Since when the user is refused everywhere, epoch seconds")]
+    removed: Annotated[dict[str, int], Field(description="What this call removed, by kind")]
+    left: Annotated[dict[str, int], Field(description="What stands still, by kind; what is not named is gone")]
+    again_at: Annotated[int | None, Field(description="When another call can do more; null when nothing is to do")]
+    one_time_until: Annotated[
+        int | None, Field(description="By when codes that were open then have expired, which nobody can list")
+    ]
+
+
 class RoleChange(TypedDict):
     """The role a user shall have."""
 

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from grantkeeper import ids
-from grantkeeper.errors import StoreUnavailable
-from grantkeeper.model import AuditEvent, Erased, Trace
+from grantkeeper.errors import BadRequest, StoreUnavailable
+from grantkeeper.model import AuditEvent, Erased, Remains, Trace
 from grantkeeper.services.change_user import By, known_user
 from grantkeeper.services.disconnect import disconnect_seen
 from grantkeeper.services.erasure_ports import Erasure, ErasurePorts
@@ -45,12 +46,27 @@ class _Run:
     request_id: str
     ports: ErasurePorts
 
-    def event(self, action: str, **fields: str) -> AuditEvent:
-        more = {name: fields.pop(name) for name in ("connection_id", "provider") if name in fields}
+    def event(self, action: str, **details: str) -> AuditEvent:
         return AuditEvent(
-            id=ids.new_id("evt"), time=self.now, action=action, actor=self.by.actor, sub=self.sub,
-            request_id=self.request_id, details=fields, **more,
-        )  # fmt: skip
+            id=ids.new_id("evt"),
+            time=self.now,
+            action=action,
+            actor=self.by.actor,
+            sub=self.sub,
+            request_id=self.request_id,
+            details=details,
+        )
+
+
+def require_confirmed(sub: str, body: Mapping[str, Any]) -> None:
+    """
+    Read the body of a request to erase.
+
+    Raises:
+        BadRequest: It does not name the user once more.
+    """
+    if set(body) != {"confirm"} or body["confirm"] != sub:
+        raise BadRequest("The body holds confirm: the id of the user once more.", parameter="confirm")
 
 
 def erase_user(sub: str, *, by: By, ports: ErasurePorts, now: int, request_id: str = "") -> Erasure:
@@ -158,13 +174,19 @@ def _look_at_past(run: _Run, erased: Erased, removed: Counter[str]) -> None:
     settled = run.now >= erased.erased_at + SETTLES
     for trace in sorted(past, key=lambda each: (each.looked_at, each.name))[:ROOM]:
         remains = run.ports.erasure.remains(trace.name)
-        about = {"connection_id": trace.name, "provider": remains.connection.provider if remains.connection else ""}
         if settled and not remains.waits:
-            run.ports.erasure.purge(run.sub, remains, audit=run.event("connection.erased", **about))
+            run.ports.erasure.purge(run.sub, remains, audit=_about(remains, run, "connection.removed"))
             removed["past_connections"] += 1
         else:
-            event = run.event("connection.stripped", **about)
+            event = _about(remains, run, "connection.stripped")
             run.ports.erasure.strip(run.sub, remains, now=run.now, audit=event)
+
+
+def _about(remains: Remains, run: _Run, action: str) -> AuditEvent:
+    of = remains.connection
+    if of is None:
+        return run.event("user.traces_erased", kind="past_connections", count="1")
+    return replace(run.event(action), connection_id=of.id, provider=of.provider, service=of.service)
 
 
 def _outcome(run: _Run, erased: Erased, removed: Counter[str]) -> Erasure:

@@ -12,12 +12,13 @@ from typing import Any
 
 from grantkeeper.model import AuditEvent
 from grantkeeper.ports import Counters, EventBus
-from grantkeeper.services.what_counts import COUNTED, ENTERED, counted
+from grantkeeper.services.what_counts import COUNTED, ENTERED, GONE, REMOVED, counted
 
 # action → detail type on the bus; what is not named here is for the trail alone
 ANNOUNCED: Mapping[str, str] = {
     "user.provisioned": "User Provisioned",
     "user.signed_in": "User Signed In",
+    "user.erased": "User Erased",
     "identity.linked": "Identity Linked",
     "identity.unlinked": "Identity Unlinked",
     "session.reuse_detected": "Refresh Token Reuse Detected",
@@ -36,7 +37,7 @@ ANNOUNCED: Mapping[str, str] = {
     "counters.drifted": "Counter Drift Found",
 }
 
-TOLD = ANNOUNCED.keys() | COUNTED.keys() | ENTERED.keys()
+TOLD = ANNOUNCED.keys() | COUNTED.keys() | ENTERED.keys() | {REMOVED, GONE}
 
 
 def project(events: Sequence[AuditEvent], *, bus: EventBus, counters: Counters, now: int) -> Sequence[AuditEvent]:

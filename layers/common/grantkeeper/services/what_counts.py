@@ -54,6 +54,7 @@ CONNECTIONS = "connections/"  # <provider>/<status>: how many there are
 NEEDS_REAUTH_REASONS = "needs_reauth_reasons/"  # <reason>
 
 REMOVED = "connection.removed"
+GONE = "user.erasure_started"  # from then on he stands in no list
 
 
 def counted(event: AuditEvent) -> Counted | None:
@@ -79,7 +80,7 @@ def countable(what: Counted) -> bool:
 
 
 def increments(event: AuditEvent) -> Mapping[str, int]:
-    """Counter → change. Counters of connections by provider and status move, all others only grow."""
+    """Counter → change. Counters of users and of connections by provider and status move, all others only grow."""
     changes: Counter[str] = Counter()
     if name := COUNTED.get(event.action):
         changes[name] += 1
@@ -93,7 +94,10 @@ def increments(event: AuditEvent) -> Mapping[str, int]:
         if how_often == "needs_reauth" and event.reason is not None:
             changes[f"{NEEDS_REAUTH_REASONS}{event.reason}"] += 1
     elif event.action == REMOVED:
-        changes[f"{CONNECTIONS}{event.provider}/revoked"] -= 1  # its tombstone went, by a clean-up
+        changes[f"{CONNECTIONS}{event.provider}/revoked"] -= 1  # its tombstone went, by a clean-up or with its user
+    elif event.action == GONE:
+        changes["users"] -= 1
+        changes["users_erased"] += 1
     elif event.action == "grant.refreshed" and "from" in event.details:
         _move(changes, event, to="active")  # declared dead, and a late holder brought its successor
     return {name: by for name, by in changes.items() if by}

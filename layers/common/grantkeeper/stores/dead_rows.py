@@ -73,6 +73,7 @@ class DynamoDeadRows:
             ),
             *(self._row(partition, sk) for sk in sorted(rows)),
             *(self._table.to_delete((row["pk"]["S"], row["sk"]["S"])) for row in consents),
+            self._table.to_delete(keys.past_connection(dead.sub, dead.id)),
         ]
         return self._removed(writes, audit)
 

@@ -9,6 +9,7 @@ from grantkeeper.edge.api_key_views import api_key_view
 from grantkeeper.edge.connection_views import listed_view
 from grantkeeper.model import Session, User
 from grantkeeper.services.admin_users import UserDetail
+from grantkeeper.services.erasure_ports import Erasure
 
 if TYPE_CHECKING:
     from grantkeeper.edge import admin_schemas
@@ -41,6 +42,19 @@ def detail_view(detail: UserDetail, *, now: int) -> admin_schemas.AdminUserDetai
         "consents": [consent_view(consent) for consent in detail.consents],
         "api_keys": [api_key_view(key, now=now) for key in detail.api_keys],
         "counts": dict(detail.counts),
+    }
+
+
+def erasure_view(erasure: Erasure) -> admin_schemas.Erasure:
+    """How far an erasure is."""
+    return {
+        "sub": erasure.sub,
+        "state": erasure.state,
+        "erased_at": erasure.erased_at,
+        "removed": dict(erasure.removed),
+        "left": dict(erasure.left),
+        "again_at": erasure.again_at,
+        "one_time_until": erasure.one_time_until,
     }
 
 

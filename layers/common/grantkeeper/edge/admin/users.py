@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from grantkeeper.edge.admin.desk import POWER, READ, WRITE, Desk
-from grantkeeper.edge.admin.user_views import detail_view, user_view
+from grantkeeper.edge.admin.user_views import detail_view, erasure_view, user_view
 from grantkeeper.edge.cursors import page_limit
 from grantkeeper.edge.http import App, Request, Response, json_response
 from grantkeeper.edge.operations import Operation
 from grantkeeper.services.admin_users import Wanted, list_users, user_detail
 from grantkeeper.services.change_user import By, give_role, parse_role, parse_suspension, resume, suspend
+from grantkeeper.services.erase_user import erase_user, erasure_state, require_confirmed
 
 FILTERS = ("q", "role", "status")
 
@@ -102,3 +103,28 @@ def add_routes(app: App, desk: Desk) -> None:
             request_id=request.request_id,
         )
         return json_response(user_view(changed.after))
+
+    @app.route(
+        "POST /v1/admin/users/{sub}/erase",
+        operation=Operation("Erasure", status=202, takes="ErasureRequest", access=POWER),
+    )
+    def post_admin_user_erase(request: Request) -> Response:
+        """
+        Erase a user: he is refused everywhere within a minute, and every trace of him goes. There is no way back.
+
+        One call does a bounded part. The rest follows by itself within minutes of its time, or with the next call. It
+        ends a quarter of an hour after its beginning at the earliest, and not before every provider was told.
+        """
+        principal = desk.caller(request)
+        sub = request.path_params["sub"]
+        require_confirmed(sub, request.json())
+        done = erase_user(
+            sub, by=By.principal(principal), ports=desk.wiring, now=desk.now(), request_id=request.request_id
+        )
+        return json_response(erasure_view(done), status=202)
+
+    @app.route("GET /v1/admin/users/{sub}/traces", operation=Operation("Erasure", access=READ))
+    def get_admin_user_traces(request: Request) -> Response:
+        """What stands of a user, by kind: of one who is erased the proof that nothing does."""
+        desk.caller(request)
+        return json_response(erasure_view(erasure_state(request.path_params["sub"], ports=desk.wiring, now=desk.now())))
