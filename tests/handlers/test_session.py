@@ -249,6 +249,17 @@ def test_introspection_by_the_api_a_token_is_for(wiring, session):
     assert introspected(session, tokens["access_token"]).json["aud"] == "https://reports.example.com"
 
 
+def test_s24_a_token_of_a_client_that_was_disabled_is_good_for_nobody(wiring, session):
+    """Neither for the API it is for, which asks another client's name, nor at userinfo: both at once."""
+    tokens = signed_in(wiring, session, resource="https://reports.example.com")
+    assert introspected(session, tokens["access_token"]).json["active"]
+    register(wiring, replace(PUBLIC_CLIENT, status="disabled"))
+
+    assert introspected(session, tokens["access_token"]).json == {"active": False}
+    bearer = {"authorization": f"Bearer {tokens['access_token']}"}
+    assert session("GET /oauth2/userinfo", headers=bearer).status == 401
+
+
 def test_s09_introspection_sees_a_suspended_user(wiring, session):
     """At once."""
     put_code(wiring, client_id="backend")

@@ -31,6 +31,7 @@ from tests.support.functions import Function
 MINUTE = 60
 SCOPES = (
     "openid", "profile", "account:write", "connections:read", "connections:write", "connections:token", "metrics:read",
+    "admin:read",
 )  # fmt: skip
 # One route of every function that believes an access token, and what it answers while the token is good.
 ROUTES = [
@@ -40,6 +41,8 @@ ROUTES = [
     ("admin_stats", "GET /metrics", {}, 200),
     ("account", "GET /v1/profile", {}, 200),
     ("account", "PUT /v1/profile", {}, 400),
+    ("session", "GET /oauth2/userinfo", {}, 200),
+    ("admin", "GET /v1/admin/users", {}, 200),
 ]
 
 

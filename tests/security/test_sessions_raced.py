@@ -105,8 +105,8 @@ class Race:
         for answer in self.answers:
             with pytest.raises(GrantkeeperError):
                 userinfo(
-                    answer["access_token"], sessions=w.sessions, users=w.users, key_set=w.key_set, issuer=ISSUER,
-                    now=NOON + 1,
+                    answer["access_token"], sessions=w.sessions, users=w.users, clients=w.clients, key_set=w.key_set,
+                    issuer=ISSUER, now=NOON + 1,
                 )  # fmt: skip
 
     def forget(self) -> None:

@@ -64,7 +64,10 @@ class World:
     def believes(self, access_token: str) -> bool:
         w = self.wiring
         try:
-            userinfo(access_token, sessions=w.sessions, users=w.users, key_set=w.key_set, issuer=ISSUER, now=NOON + 2)
+            userinfo(
+                access_token, sessions=w.sessions, users=w.users, clients=w.clients, key_set=w.key_set, issuer=ISSUER,
+                now=NOON + 2,
+            )  # fmt: skip
         except OAuthError:
             return False
         return True

@@ -9,7 +9,7 @@ from grantkeeper import ids
 from grantkeeper.errors import OAuthError, Unauthenticated
 from grantkeeper.jws import ACCESS_TOKEN_ALGORITHMS, ACCESS_TOKEN_TYPE, check_claims, verify_jws
 from grantkeeper.model import Client
-from grantkeeper.ports import KeySet, Sessions, Users
+from grantkeeper.ports import Clients, KeySet, Sessions, Users
 from grantkeeper.services.issue_tokens import parse_refresh_token
 from grantkeeper.services.verify_token import live_session
 
@@ -23,6 +23,7 @@ def introspect(
     client: Client,
     sessions: Sessions,
     users: Users,
+    clients: Clients,
     key_set: KeySet,
     issuer: str,
     now: int,
@@ -30,8 +31,8 @@ def introspect(
     """
     Tell whether a token is good now.
 
-    The session and the user are looked up, so that a sign-out shows at once. Whatever is wrong with a token, or
-    whosever it is, the answer is the same `{"active": false}`.
+    Session, user and the client it was issued to are looked up, so that a sign-out shows at once. Whatever is wrong
+    with a token, or whosever it is, the answer is the same `{"active": false}`.
 
     Raises:
         OAuthError: `invalid_client` (401) for a public client, `invalid_request` without a token.
@@ -48,7 +49,10 @@ def introspect(
     if not answer["active"]:
         return _INACTIVE
     user = users.get(answer["sub"])
-    return answer if user is not None and user.status == "active" else _INACTIVE
+    if user is None or user.status != "active":
+        return _INACTIVE
+    holder = client if answer["client_id"] == client.client_id else clients.get(answer["client_id"])
+    return answer if holder is not None and holder.status == "active" else _INACTIVE
 
 
 def _access_token(

@@ -7,14 +7,14 @@ from typing import Any
 
 from grantkeeper.errors import OAuthError, Unauthenticated
 from grantkeeper.model import User
-from grantkeeper.ports import KeySet, Sessions, Users
+from grantkeeper.ports import Clients, KeySet, Sessions, Users
 from grantkeeper.services.verify_token import live_session, verify_access_token
 
 _CHALLENGE = 'Bearer realm="grantkeeper", error="invalid_token"'
 
 
 def userinfo(
-    token: str, *, sessions: Sessions, users: Users, key_set: KeySet, issuer: str, now: int
+    token: str, *, sessions: Sessions, users: Users, clients: Clients, key_set: KeySet, issuer: str, now: int
 ) -> Mapping[str, Any]:
     """
     The claims about the bearer of an access token, also of one for an API of the team.
@@ -24,7 +24,7 @@ def userinfo(
     So the audience must be the one of the very session the token belongs to; what is told is bounded by its scope.
 
     Raises:
-        OAuthError: `invalid_token` (401): the token, its session or its user is not good any more;
+        OAuthError: `invalid_token` (401): the token, its session, its user or its client is not good any more;
             `insufficient_scope` (403) without `openid`.
     """
     try:
@@ -37,6 +37,9 @@ def userinfo(
         raise OAuthError("insufficient_scope", "The scope openid is missing.", status=403, challenge=challenge)
     user, session = users.get(str(claims["sub"])), live_session(claims, sessions=sessions, now=now)
     if user is None or user.status != "active" or session is None or claims["aud"] != (session.resource or issuer):
+        raise _invalid()
+    client = clients.get(session.client_id)
+    if client is None or client.status != "active":
         raise _invalid()
     return user_claims(user, scopes)
 
