@@ -57,7 +57,8 @@ function KeyFields({ clientId }) {
     <${Field} label="Client" hint="Its id"><input name="client_id" required autocomplete="off" spellcheck="false" defaultValue=${clientId} /></${Field}>
     <${Field} label="Name" hint="What it is for"><input name="name" required maxlength="100" autocomplete="off" /></${Field}>
     <fieldset class="checks"><legend>Scopes</legend>${SCOPES.map((scope) => html`<label>
-      <input type="checkbox" name="scopes" value=${scope} />${scope}</label>`)}</fieldset>
+      <input type="checkbox" name="scopes" value=${scope} />${scope}</label>`)}
+      <small class="soft">connections:token is given by <code>grantkeeper api-keys create</code> alone.</small></fieldset>
     <${Field} label="Good for, in days"><input name="days" type="number" min="1" max="365" required defaultValue="90" /></${Field}>
   </div>`;
 }

@@ -49,6 +49,7 @@ export function Chart({ title, days, series }) {
     const data = [days.map((d) => Date.parse(`${d.day}T00:00:00Z`) / 1000), ...series.map((s) => days.map((d) => d[s.name] ?? 0))];
     let plot = null;
     const draw = () => {
+      if (place.current === null) return; // gone, though not yet cleaned up: that comes after the next paint
       plot?.destroy();
       plot = new uPlot(options(series, place.current.clientWidth, point), data, place.current);
     };

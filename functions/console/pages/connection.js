@@ -47,17 +47,18 @@ export function Connection({ id, may }) {
 }
 
 function Standing({ of }) {
+  const over = of.status === "revoked"; // whoever ended it: the reason does not say, the history does
   return html`<${Section} title="How it stands">
-    ${(of.reason || of.upstream) && html`<p>
-      ${of.reason && html`<b>${words(of.reason)}</b>${MEANING[of.reason] ? `: ${MEANING[of.reason]} ` : ". "}`}
-      ${of.upstream && (UPSTREAM[of.upstream] ?? words(of.upstream))}</p>`}
+    ${over && html`<p>It was ended here; the history says by whom. ${UPSTREAM[of.upstream] ?? ""}
+      ${of.manual_url && html`${" "}That is at <code>${of.manual_url}</code>.`}</p>`}
+    ${!over && of.reason && html`<p><b>${words(of.reason)}</b>: ${MEANING[of.reason] ?? "see the history."}</p>`}
     <${Facts} of=${[
       ["Status", html`<${Status} of=${of.status} />`],
       ["Service", of.service],
       ["Provider", html`<a href=${link("providers", null, { id: of.provider })}>${of.provider}</a>`],
       ["User", html`<a href=${link("users", of.user_sub)}><${Id} of=${of.user_sub} /></a>`],
       ["Account", of.account && [of.account.name, of.account.email].filter(Boolean).join(", ")],
-      ["Connected at", of.client_id],
+      ["Client", html`<a href=${link("clients", of.client_id)}>${of.client_id}</a>`],
       ["Scopes", of.scopes?.join(" ")],
       ["Missing scopes", of.missing_scopes?.length ? of.missing_scopes.join(" ") : undefined],
       ["Since", html`<${Time} at=${of.created_at} />`],

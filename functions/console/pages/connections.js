@@ -24,7 +24,7 @@ export function Connections({ query }) {
           { title: "Service", cell: (c) => c.service },
           { title: "Provider", cell: (c) => c.provider },
           { title: "Status", cell: (c) => html`<${Status} of=${c.status} />` },
-          { title: "Reason", cell: (c) => (c.reason ? words(c.reason) : "–") },
+          { title: "Reason", cell: (c) => (c.reason && c.status !== "revoked" ? words(c.reason) : "–") },
           { title: "User", cell: (c) => html`<a href=${link("users", c.user_sub)}><${Id} of=${c.user_sub} /></a>` },
           { title: "Changed", cell: (c) => html`<${Time} at=${c.updated_at} />` },
         ]} />`}</${Pages}>

@@ -1,7 +1,7 @@
 // Whether everything behind the API does its work: the deep check, read when asked.
 import { html } from "./vendor.js";
 import { get } from "./api.js";
-import { words } from "./format.js";
+import { number, words } from "./format.js";
 import { Answer, Heading, Section, Status, Table, Time, useAnswer } from "./parts.js";
 
 const ORDER = ["failing", "warning", "ok"];
@@ -23,7 +23,15 @@ export function Health() {
 const sorted = (checks) => [...checks].sort((a, b) => ORDER.indexOf(a.status) - ORDER.indexOf(b.status));
 
 function Measured({ of }) {
-  if (of === null || of === undefined || of === "") return "–";
-  if (typeof of !== "object") return String(of);
-  return html`<ul class="lines small">${Object.entries(of).map(([name, value]) => html`<li>${words(name)}: ${String(value ?? "–")}</li>`)}</ul>`;
+  const figures = Object.entries(of ?? {});
+  if (figures.length === 0) return "–";
+  return html`<ul class="lines small">${figures.map(([name, value]) => html`<li>${words(name)}: ${figure(name, value)}</li>`)}</ul>`;
+}
+
+function figure(name, value) {
+  if (value === null || value === undefined) return "–";
+  if (Array.isArray(value)) return value.length ? value.join(", ") : "none";
+  if (typeof value === "object") return Object.entries(value).map(([key, each]) => `${key} ${figure(key, each)}`).join(", ") || "none";
+  if (typeof value !== "number") return String(value);
+  return name === "at" || name.endsWith("_at") ? html`<${Time} at=${value} />` : number(value);
 }

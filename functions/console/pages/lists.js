@@ -69,7 +69,8 @@ export function Filters({ page, query, fields }) {
     apply(event.currentTarget);
   };
   const used = fields.some((field) => query[field.name]);
-  return html`<form class="filters" role="search" onSubmit=${submit} key=${JSON.stringify(query)}>
+  const open = used || matchMedia("(min-width: 48rem)").matches; // on a phone what was found comes first
+  return html`<details class="sieve" open=${open} key=${page}><summary>Filters</summary><form class="filters" role="search" onSubmit=${submit} key=${JSON.stringify(query)}>
     ${fields.map((field) => html`<${Field} label=${field.label} hint=${field.hint}>${field.options
       ? html`<select name=${field.name} onChange=${(event) => apply(event.target.form)}>
           <option value="">Any</option>
@@ -79,5 +80,5 @@ export function Filters({ page, query, fields }) {
     </${Field}>`)}
     <div class="tools"><button class="main">Search</button>
       ${used && html`<button type="button" onClick=${() => go(page)}>Clear</button>`}</div>
-  </form>`;
+  </form></details>`;
 }

@@ -70,7 +70,7 @@ function Belongings({ user }) {
         { title: "Account", cell: (c) => html`<a href=${link("connections", c.id)}>${c.label ?? c.id}</a>` },
         { title: "Service", cell: (c) => c.service },
         { title: "Status", cell: (c) => html`<${Status} of=${c.status} />` },
-        { title: "Reason", cell: (c) => (c.reason ? words(c.reason) : "–") },
+        { title: "Reason", cell: (c) => (c.reason && c.status !== "revoked" ? words(c.reason) : "–") },
         { title: "Since", cell: (c) => html`<${Time} at=${c.created_at} />` },
       ]} /></${Section}>
     <${Section} title=${title("Identities", "identities", user.identities)}>

@@ -19,12 +19,11 @@ export function Users({ query }) {
       <${Filters} page="users" query=${query} fields=${FIELDS} />
       <${Pages} of=${users}>${(rows) => html`<${Table} caption="Users" rows=${rows} rowKey=${(user) => user.sub}
         empty="Nobody fits this." columns=${[
-          { title: "User", cell: (user) => html`<a href=${link("users", user.sub)}>${user.name ?? user.email ?? user.sub}</a>` },
+          { title: "User", cell: (user) => html`<a href=${link("users", user.sub)}>${user.name ?? user.email ?? "No name"}</a> <${Id} of=${user.sub} />` },
           { title: "E-mail", cell: (user) => user.email ?? "–" },
           { title: "Role", cell: (user) => words(user.role) },
           { title: "Status", cell: (user) => html`<${Status} of=${user.status} />` },
           { title: "Since", cell: (user) => html`<${Time} at=${user.created_at} />` },
-          { title: "Id", cell: (user) => html`<${Id} of=${user.sub} />` },
         ]} />`}</${Pages}>
     </${Section}>`;
 }
