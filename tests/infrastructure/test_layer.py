@@ -29,6 +29,7 @@ NOT_AWS = {  # the same words, said to `cryptography` and to our own signer
     ("sign", "layers/common/grantkeeper/jws.py"),
     ("sign", "layers/common/grantkeeper/services/issue_tokens.py"),
 }
+BUILT_ONCE = pytest.mark.xdist_group("layer")  # by one process for all
 SHIPPED = (ROOT / "layers" / "common" / "grantkeeper", ROOT / "functions")
 
 
@@ -186,6 +187,7 @@ def _uv() -> str | None:
 
 
 @pytest.mark.slow
+@BUILT_ONCE
 def test_every_module_of_the_layer_is_compiled_for_good(layer):
     """SAM's zip dates every file 1980: only unchecked-hash .pyc survive, and each one missing costs every start."""
     sources = sorted(layer.rglob("*.py"))
@@ -202,6 +204,7 @@ def test_every_module_of_the_layer_is_compiled_for_good(layer):
 
 
 @pytest.mark.slow
+@BUILT_ONCE
 def test_the_layer_needs_nothing_but_itself(layer):
     """Every module of ours imports with the standard library and the layer alone on the path."""
     program = """
@@ -247,6 +250,7 @@ def _imported(node: ast.AST) -> list[str]:
 
 
 @pytest.mark.slow
+@BUILT_ONCE
 def test_the_layer_is_small_and_holds_no_tool(layer):
     """No scripts, no bytecode of ours from elsewhere, no tests of ours; far from Lambda's 250 MB."""
     assert not (layer / "bin").exists()
@@ -255,14 +259,13 @@ def test_the_layer_is_small_and_holds_no_tool(layer):
 
 
 @pytest.mark.slow
-def test_i17_the_layer_is_the_same_however_often_it_is_built(tmp_path):
-    """Byte for byte: a deployment without changes makes no new layer version, and anyone can check a release."""
-    sources = shutil.copytree(LAYER, tmp_path / "sources")
-    for name in ("one", "two"):
-        build(tmp_path / name, sources=sources)
+@BUILT_ONCE
+def test_i17_the_layer_is_the_same_however_often_it_is_built(layer, tmp_path):
+    """Byte for byte, wherever it is: without changes there is no new layer version, and anyone can check a release."""
+    build(tmp_path / "again", sources=shutil.copytree(LAYER, tmp_path / "sources"))
     first, second = (
         {file.relative_to(built): file.read_bytes() for file in built.rglob("*") if file.is_file()}
-        for built in (tmp_path / "one", tmp_path / "two")
+        for built in (layer, tmp_path / "again" / "python")
     )
 
     assert len(first) > 1000

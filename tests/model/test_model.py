@@ -33,7 +33,7 @@ from tests.model.figures import leave, table
 from tests.model.mutants import MUTANTS, Mutant
 
 # One worker of pytest does them all, one after another: each search wants a processor to itself.
-pytestmark = pytest.mark.xdist_group("model")
+pytestmark = [pytest.mark.story, pytest.mark.xdist_group("model")]
 
 MORE = (THREE_FAULTS, *(LARGE if os.environ.get("GRANTKEEPER_MODEL") == "large" else ()))
 PACKAGE = Path(__file__).parents[2] / "layers" / "common" / "grantkeeper"

@@ -130,6 +130,7 @@ def test_s23_metadata_promises_no_proof_of_possession(wiring):
     assert not [name for name in metadata if "dpop" in name or "certificate" in name]
 
 
+@pytest.mark.story
 def test_s20_a_hundred_thousand_guesses_find_nothing_and_write_nothing(wiring):
     """Each is one read by its own family; what stands in the tables is as it was."""
     token = parse_refresh_token(sign_in(wiring)["refresh_token"])

@@ -163,6 +163,7 @@ def at_the_own_account(race: Race) -> None:
 ENDS: tuple[Callable[[Race], None], ...] = (by_refresh_token, by_access_token, by_logout, at_the_own_account)
 
 
+@pytest.mark.story
 @pytest.mark.timeout(600)
 def test_s17_after_the_end_of_a_session_no_token_of_it_is_good_in_ten_thousand_orders():
     """Two or three tabs, two refreshes each, and one of five ways to end it; every kind of meeting occurs."""

@@ -18,8 +18,9 @@ COVERAGE = ("--cov", "--cov-report=", "--cov-append")
 LAYERS = {
     "logic, stores and handlers": (
         *("-n", "logical", "--dist", "loadgroup"),
-        *("-m", "not stack and not browser and not simulation and not chaos"),
+        *("-m", "not stack and not browser and not simulation and not chaos and not story"),
     ),
+    "stories of ten thousand steps": ("-n", "logical", "--dist", "loadgroup", "-m", "story"),
     # Spreads over the processors by itself.
     "interleavings of the refresh, simulated": ("-m", "simulation", "tests/simulation"),
     # A lane for each: its own tables, queues and processes, which die on purpose.
@@ -32,6 +33,7 @@ LAYERS = {
 }
 UNCOVERED = frozenset(
     {
+        "stories of ten thousand steps",  # none of their steps is only theirs
         "interleavings of the refresh, simulated",  # at a tenth of the speed they would show no more
         "processes that are killed, stopped and cut off",  # the code under test runs in other processes
     }

@@ -144,6 +144,7 @@ def test_an_independent_library_accepts_our_tokens(shared, alg):
     assert decoded.claims == CLAIMS
 
 
+@pytest.mark.story
 def test_s29_every_es256_signature_is_64_bytes_and_verifies():
     """A hundred thousand signatures, short r and s among them, are all 64 bytes and all verify."""
     private = ec.generate_private_key(ec.SECP256R1())
@@ -353,6 +354,7 @@ def test_s25_no_token_is_refused_over_a_rotation(world):
     assert len(kids) == 2
 
 
+@pytest.mark.story
 def test_s25_ten_thousand_requests_over_a_rotation_meet_no_refusal(world):
     """
     Three environments that sign and five that verify, each with caches of its own age, from the day on which the next

@@ -7,6 +7,8 @@ import random
 from collections import Counter
 from dataclasses import dataclass
 
+import pytest
+
 from grantkeeper.errors import StoreUnavailable
 from grantkeeper.model import AuditEvent
 from grantkeeper.services.count_stats import stats
@@ -136,6 +138,7 @@ def recount(events):
     return sums, days
 
 
+@pytest.mark.story
 def test_f21_a_hundred_thousand_events_delivered_with_duplicates_are_counted_exactly():
     """Repeats, retries, regrouped and shuffled batches, six shards interleaved; stats equal a plain recount."""
     rng = random.Random(20261121)

@@ -16,7 +16,7 @@ from tests.support.outage import TICK, Load
 from tests.support.svg import write_panels
 
 # One story, told once and on whatever else the machine is doing.
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("outage")]
+pytestmark = [pytest.mark.story, pytest.mark.timeout(300), pytest.mark.xdist_group("outage")]
 MANY, FEW = 10_000, 150
 OUTAGE = 2 * 3600
 PER_MINUTE = 3000
