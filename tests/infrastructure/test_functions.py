@@ -84,7 +84,7 @@ def test_i12_no_secret_stands_in_the_template_or_an_environment():
     """Variables are named names, URLs and switches; nothing looks like a credential."""
     allowed = re.compile(
         r"(GRANTS|REQUESTS|AUDIT)_TABLE|(WORK|RESCUE|DEAD_LETTER|RESCUE_DEAD_LETTER)_QUEUE_URL|VAULT_KEY_ARN|EVENT_BUS_NAME|ISSUER|PARAMETER_PREFIX"
-        r"|DUE_SHARDS|AUDIT_RETENTION_DAYS|CALLS_PER_MINUTE|WORKER_MAXIMUM_CONCURRENCY|LOCAL_RUN|ORIGIN_SECRET_HASHES|POWERTOOLS_[A-Z_]+"
+        r"|DUE_SHARDS|AUDIT_RETENTION_DAYS|CALLS_PER_MINUTE|WORKER_MAXIMUM_CONCURRENCY|LOCAL_RUN|ORIGIN_SECRET_HASHES|RELEASE|POWERTOOLS_[A-Z_]+"
     )
     text = (ROOT / "template.yaml").read_text()
 
