@@ -46,7 +46,7 @@ def export_archive(
     with_provider_secrets: bool,
     as_json: bool,
 ) -> None:
-    """
+    r"""
     Write users, connections with their tokens, consents, clients, API keys and provider records into FILE, encrypted.
 
     Without a recipient or KMS key it is for a passphrase. You need kms:Decrypt on the VaultKey (purpose=grant and
@@ -54,6 +54,11 @@ def export_archive(
     use, the archive then holds what may be spent by the time it is imported, so their connections are imported parked.
     With --freeze they are stopped here, and active where the archive is imported; `grantkeeper thaw` undoes that. An
     export that was killed leaves FILE.part, which the next one replaces.
+
+    \b
+    Examples:
+      grantkeeper export copy.age
+      grantkeeper export move.age --freeze --recipient age1… --with-provider-secrets
     """
     if file.exists():
         raise click.ClickException(f"{file} exists already.")
@@ -128,10 +133,14 @@ def _recipients(
 @json_option
 @click.pass_obj
 def thaw(stack: Stack, *, archive_id: str, as_json: bool) -> None:
-    """
+    r"""
     Put back what `export --freeze` froze for ARCHIVE_ID: refreshed again here, and active.
 
     Only if the archive was not imported: a refresh token that two stacks spend is dead for both.
+
+    \b
+    Examples:
+      grantkeeper thaw arc_…
     """
     tables = Tables.of(stack.wiring)
     freezer = Freezer(tables, stack.wiring, archive_id)

@@ -62,7 +62,7 @@ def import_archive(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """
+    r"""
     Read FILE into this stack. What is there already is left alone.
 
     An archive is checked whole before its first record is believed. Every record is written once, with its audit entry;
@@ -75,6 +75,11 @@ def import_archive(
     scopes, account_id, label, oauth_client_id), connections become active for --client under its own user ids. Stop
     the refreshes there first, and say so with --source-is-gone. Without account_id the provider is asked whose the
     token is. Every row that cannot be imported is told by its line and the reason, and the others are imported.
+
+    \b
+    Examples:
+      grantkeeper import move.age --identity key.txt --dry-run
+      grantkeeper import connections.csv --from csv --client backend --source-is-gone
     """
     if source == "archive":
         keys = identities(stack, key_file=key_file, kms_key=kms_key, passphrase_stdin=passphrase_stdin)
