@@ -8,11 +8,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cli.doctor.findings import Family, Finding, failing, ok, warning
+from cli.doctor.mends import event_source_again
 from cli.doctor.patient import Patient
 from cli.stack import OUTPUTS
 
-FED = ("RefreshWorkerFunction", "RescueFunction", "ProjectorFunction")
-MAPPINGS = 4  # the projector has two streams
+FED = (
+    ("RefreshWorkerFunction", "WorkQueue"),
+    ("RescueFunction", "RescueQueue"),
+    ("ProjectorFunction", "GrantsTable"),
+    ("ProjectorFunction", "AuditTable"),
+)
 WELL = ("OK", "No records processed")
 FOR_CALLERS = 5  # executions the workers should leave to those who wait for an answer
 STARTS_WITH = 10  # concurrency of a new account
@@ -48,22 +53,25 @@ def _variable(name: str, variables: Mapping[str, str], wanted: Mapping[str, str]
 
 def event_sources(patient: Patient) -> Iterator[Finding]:
     """Whether queues and streams reach their functions, and with success."""
-    mine = {patient.physical(logical): logical for logical in FED}
-    seen = 0
+    mine = {patient.physical(logical): logical for logical, _ in FED}
+    seen = set()
     for mapping in patient.pages("lambda", "list_event_source_mappings", "EventSourceMappings"):
         about = mine.get(mapping["FunctionArn"].split(":function:")[-1].partition(":")[0])
         if about is None:
             continue
-        seen += 1
-        yield _mapping(mapping, about=f"{about} ← {_source(mapping, patient)}")
-    if seen < MAPPINGS:
-        told = f"{MAPPINGS - seen} of {MAPPINGS} queues and streams feed no function."
-        yield failing("functions.event_sources", told, mend=patient.deploy())
+        source = _source(mapping, patient)
+        seen.add((about, source))
+        yield _mapping(mapping, about=f"{about} ← {source}")
+    for function, source in FED:
+        if (function, source) not in seen:
+            mend = event_source_again(patient, function=function, source=source)
+            told = "Nothing of it reaches the function."
+            yield failing("functions.event_sources", told, mend=mend, about=f"{function} ← {source}")
 
 
 def _source(mapping: Mapping[str, Any], patient: Patient) -> str:
     arn: str = mapping.get("EventSourceArn", "")
-    for logical in ("GrantsTable", "AuditTable", "WorkQueue", "RescueQueue"):
+    for _, logical in FED:
         physical = (patient.physical(logical) or logical).rpartition("/")[2]
         if physical in arn:
             return logical

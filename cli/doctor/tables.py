@@ -9,6 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from cli.doctor.findings import Family, Finding, failing, ok, skipped, warning
+from cli.doctor.mends import index_again
 from cli.doctor.patient import Patient
 
 # name → partition key, sort key, what it holds of an item
@@ -49,13 +50,18 @@ def tables(patient: Patient) -> Iterator[Finding]:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ResourceNotFoundException":
                 raise
-            mend = (
-                f"aws dynamodb restore-table-to-point-in-time --source-table-name {name} "
-                f"--target-table-name {name} --use-latest-restorable-time"
-            )
-            yield failing("tables.exists", f"There is no table {name}.", mend=mend, about=about)
+            yield failing("tables.exists", f"There is no table {name}.", mend=_restored(wanted, name), about=about)
             continue
         yield from _described(table, wanted, patient=patient, about=about)
+
+
+def _restored(wanted: Wanted, name: str) -> str:
+    """A table with backups comes back from them, without the stream, TTL and backups it had."""
+    if not wanted.kept:
+        return "Nothing of it is backed up, on purpose: a new empty table is its restore (docs/backup-and-restore.md)."
+    restore = "aws dynamodb restore-table-to-point-in-time --use-latest-restorable-time"
+    names = f"--source-table-name {name} --target-table-name {name}"
+    return f"{restore} {names}  # then docs/backup-and-restore.md, and the doctor again"
 
 
 def _described(table: Mapping[str, Any], wanted: Wanted, *, patient: Patient, about: str) -> Iterator[Finding]:
@@ -64,7 +70,7 @@ def _described(table: Mapping[str, Any], wanted: Wanted, *, patient: Patient, ab
         yield ok("tables.exists", f"{name} is active.", about=about)
     else:
         yield failing("tables.exists", f"{name} is {status}.", mend="Wait, and run it again.", about=about)
-    yield _indexes(table, wanted, patient=patient, about=about)
+    yield _indexes(table, wanted, about=about)
     if wanted.kept:
         yield _stream(table, about=about)
     yield _encryption(table, patient=patient, about=about)
@@ -77,15 +83,18 @@ def _described(table: Mapping[str, Any], wanted: Wanted, *, patient: Patient, ab
         yield failing("tables.deletion_protection", "Whoever asks may delete it.", mend=mend, about=about)
 
 
-def _indexes(table: Mapping[str, Any], wanted: Wanted, *, patient: Patient, about: str) -> Finding:
+def _indexes(table: Mapping[str, Any], wanted: Wanted, *, about: str) -> Finding:
     found = {}
     for index in table.get("GlobalSecondaryIndexes", []):
         keys = {key["KeyType"]: key["AttributeName"] for key in index["KeySchema"]}
         found[index["IndexName"]] = (keys["HASH"], keys.get("RANGE", ""), index["Projection"]["ProjectionType"])
     other = sorted(name for name, facts in wanted.indexes.items() if found.get(name) != facts)
     if other:
-        told = f"Missing or of another shape: {', '.join(other)}."
-        return failing("tables.indexes", told, mend=patient.deploy(), about=about)
+        hash_key, range_key, projection = wanted.indexes[other[0]]
+        mend = index_again(
+            table["TableName"], other[0], keys=(hash_key, range_key), projection=projection, exists=other[0] in found
+        )
+        return failing("tables.indexes", f"Missing or of another shape: {', '.join(other)}.", mend=mend, about=about)
     return ok("tables.indexes", ", ".join(wanted.indexes) or "None, as it should be.", about=about)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from cli.doctor.findings import Family, Finding, failing, ok, skipped, warning
+from cli.doctor.mends import schedule_again
 from cli.doctor.patient import Patient
 
 RECENT = 600  # seconds: a sweep reports every minute, and CloudWatch shows it some minutes later
@@ -16,13 +17,19 @@ def schedule(patient: Patient) -> Iterator[Finding]:
     name = (patient.physical("SweepSchedule") or "").rpartition("|")[2].rpartition("/")[2]
     found = patient.client("scheduler").get_schedule(Name=name)
     sweeper = patient.physical("SweeperFunction") or ""
+    mend = schedule_again(found, function_arn=_arn_of(sweeper, patient))
     if found["State"] != "ENABLED":
         told = "The sweeper's schedule is disabled: nothing is refreshed before somebody asks."
-        yield failing("schedule.enabled", told, mend=patient.deploy() + "  # or enable it in the Scheduler's console")
+        yield failing("schedule.enabled", told, mend=mend)
     elif not found["Target"]["Arn"].endswith(sweeper):
-        yield failing("schedule.enabled", "The schedule calls another function.", mend=patient.deploy())
+        yield failing("schedule.enabled", "The schedule calls another function.", mend=mend)
     else:
         yield ok("schedule.enabled", found["ScheduleExpression"])
+
+
+def _arn_of(function: str, patient: Patient) -> str:
+    arn: str = patient.client("lambda").get_function_configuration(FunctionName=function)["FunctionArn"]
+    return arn
 
 
 def last_run(patient: Patient) -> Iterator[Finding]:
@@ -87,7 +94,8 @@ def alarms(patient: Patient) -> Iterator[Finding]:
         for alarm in patient.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmNames=names)
     }
     for name in sorted(set(wanted) - set(found)):
-        yield failing("alarms.exist", "It is gone.", mend=patient.deploy(), about=wanted[name])
+        mend = patient.deploy("AlarmTopicArn=<another one>") + "  # and back: what does not change is not made again"
+        yield failing("alarms.exist", "It is gone.", mend=mend, about=wanted[name])
     for name, alarm in sorted(found.items()):
         if alarm["StateValue"] == "ALARM":
             told = f"It rings: {alarm.get('AlarmDescription', '')}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shlex
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -57,6 +58,17 @@ class Ward:
         )
         return answer["StackResourceDetail"]["PhysicalResourceId"]
 
+    def type(self, command: str) -> None:
+        """Do what a command of the AWS CLI says: its words are the names of operation and parameters, in kebab case."""
+        _, service, operation, *words = shlex.split(command, comments=True)
+        request: dict[str, Any] = {}
+        for option, value in itertools.batched(words, 2, strict=False):
+            if option == "--cli-input-json":
+                request |= json.loads(value)
+            else:
+                request[_pascal(option.removeprefix("--"))] = _value(value)
+        getattr(self.aws(service), operation.replace("-", "_"))(**request)
+
     def look(self, *families: Family) -> list[Finding]:
         """What the doctor says to somebody who comes anew, of all families or of some: nothing is remembered."""
         known = self.wiring
@@ -66,6 +78,17 @@ class Ward:
         patient._clients = self.clients
         patient.__dict__["env"] = known.env
         return examine(patient, families=families or (FIRST, *FAMILIES))
+
+
+def _pascal(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("-"))
+
+
+def _value(text: str) -> Any:
+    """JSON, the CLI's shorthand of one structure, or a plain text."""
+    if text.startswith(("{", "[")):
+        return json.loads(text)
+    return dict([text.split("=")]) if "=" in text else text
 
 
 @pytest.fixture(scope="session")

@@ -166,7 +166,7 @@ def ring_an_alarm(ward):
 
 
 FAULTS = [
-    (disable_the_schedule, watching, "schedule.enabled", "sam deploy"),
+    (disable_the_schedule, watching, "schedule.enabled", "aws scheduler update-schedule"),
     (ring_an_alarm, watching, "alarms.state", "docs/operations.md"),
     (end_backups, tables, "tables.recovery", "aws dynamodb update-continuous-backups"),
     (send_dead_letters_nowhere, queues, "queues.redrive", "RedrivePolicy"),
@@ -192,6 +192,7 @@ FAULTS = [
     (answer_under_another_name, issuer, "issuer.name", "sam deploy"),
     (answer_nothing, issuer, "issuer.reachable", "curl"),
 ]
+MENDED = ("schedule.enabled", "functions.event_sources", "tables.indexes")
 HIDDEN = {"issuer.name"}  # who answers nothing has no name
 
 
@@ -217,11 +218,184 @@ def test_each_of_twenty_planted_faults_is_found_with_its_mend(ward):
     assert {each.check for each in failing(ward.look())} == {check for _, _, check, _ in FAULTS} - HIDDEN
 
 
+def change_table(output, **changes):
+    def change(ward):
+        ward.aws("dynamodb").update_table(TableName=ward.outputs[output], **changes)
+
+    return change
+
+
+def encrypt_under_another_key(ward):
+    other = ward.aws("kms").create_key()["KeyMetadata"]["Arn"]
+    change_table("AuditTableName", SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": other})(ward)
+
+
+def lose_a_table(ward):
+    change_table("AuditTableName", DeletionProtectionEnabled=False)(ward)
+    ward.aws("dynamodb").delete_table(TableName=ward.outputs["AuditTableName"])
+
+
+def delete_an_event_source(ward):
+    ward.aws("lambda").delete_event_source_mapping(UUID=ward.physical("RefreshWorkerFunctionWork"))
+
+
+def unplug_the_projectors_grants(ward):
+    ward.aws("lambda").delete_event_source_mapping(UUID=ward.physical("ProjectorFunctionGrants"))
+
+
+def encrypt_a_queue_for_anybody(ward):
+    attributes = {"KmsMasterKeyId": "alias/aws/sqs"}
+    ward.aws("sqs").set_queue_attributes(QueueUrl=ward.outputs["DeadLetterQueueUrl"], Attributes=attributes)
+
+
+def lose_a_log_group(ward):
+    ward.aws("logs").delete_log_group(logGroupName=ward.physical("RefreshLogs"))
+
+
+def delete_an_alarm(ward):
+    ward.aws("cloudwatch").delete_alarms(AlarmNames=[ward.physical("OldestDueAlarm")])
+
+
+def call_another_function(ward):
+    scheduler, name = ward.aws("scheduler"), ward.physical("SweepSchedule")
+    found = scheduler.get_schedule(Name=name)
+    other = {**found["Target"], "Arn": found["Target"]["Arn"].replace("Sweeper", "Discovery")}
+    kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow")
+    scheduler.update_schedule(**{part: found[part] for part in kept}, Target=other, State="ENABLED")
+
+
+def let_a_branch_key_go(ward):
+    key = {"pk": {"S": "BRANCH#3#newest"}, "sk": {"S": "BRANCH"}}
+    ward.aws("dynamodb").delete_item(TableName=ward.outputs["GrantsTableName"], Key=key)
+
+
+def schedule_the_vaults_deletion(ward):
+    ward.aws("kms").schedule_key_deletion(KeyId=ward.outputs["VaultKeyArn"], PendingWindowInDays=7)
+
+
+def forget_a_clients_secret(ward):
+    client = Client("locked", "Locked", ("https://x.example/cb",), ward.now, "client_secret_basic")
+    ward.wiring.clients.put(client, audit=operator.event("client.registered"))
+
+
+def move_the_console(ward):
+    client = replace(ward.wiring.clients.get("console"), redirect_uris=("https://old.example/console",))
+    ward.wiring.clients.put(client, audit=operator.event("client.changed"))
+
+
+OFF = {"StreamEnabled": False}
+TAKEN = [
+    (change_table("AuditTableName", StreamSpecification=OFF), tables, "tables.stream", "--stream-specification"),
+    (
+        change_table("GrantsTableName", DeletionProtectionEnabled=False),
+        tables,
+        "tables.deletion_protection",
+        "--deletion",
+    ),
+    (encrypt_under_another_key, tables, "tables.encryption", "KMSMasterKeyId=arn:aws:kms"),
+    (delete_an_event_source, functions, "functions.event_sources", "aws lambda create-event-source-mapping"),
+    (encrypt_a_queue_for_anybody, queues, "queues.encryption", "KmsMasterKeyId=arn:aws:kms"),
+    (call_another_function, watching, "schedule.enabled", "SweeperFunction"),
+    (lose_a_log_group, watching, "logs.retention", "aws logs create-log-group"),
+    (delete_an_alarm, watching, "alarms.exist", "sam deploy"),
+    (let_a_branch_key_go, encryption, "keys.branch", "init"),
+    (schedule_the_vaults_deletion, encryption, "keys.state", "aws kms cancel-key-deletion"),
+    (forget_a_clients_secret, people, "clients.sound", "clients disable locked"),
+    (move_the_console, people, "clients.console", "init"),
+    (
+        change_table("GrantsTableName", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "due"}}]),
+        tables,
+        "tables.indexes",
+        '"NonKeyAttributes": ["provider", "generation"]',
+    ),
+    (lose_a_table, tables, "tables.exists", "aws dynamodb restore-table-to-point-in-time"),
+]
+
+
+def test_what_a_hand_took_away_is_missed(ward):
+    """Half-deleted deployments, one piece after the other; the rest of a family is looked at all the same."""
+    for plant, family, check, mend in TAKEN:
+        before = failing(ward.look(family.FAMILY))
+
+        plant(ward)
+
+        found = [each for each in failing(ward.look(family.FAMILY)) - before if each.check == check]
+        assert found, check
+        assert any(mend in each.mend for each in found), found
+
+
+def test_what_was_taken_away_is_put_back_by_the_command_as_it_is_said(ward):
+    """Word by word, against the emulator: its commands are the API's own."""
+    for plant, family in (
+        (disable_the_schedule, watching),
+        (delete_an_event_source, functions),
+        (unplug_the_projectors_grants, functions),
+        (change_table("GrantsTableName", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "due"}}]), tables),
+    ):
+        plant(ward)
+        found = [each for each in failing(ward.look(family.FAMILY)) if each.check in MENDED]
+        assert found, plant
+
+        for each in found:
+            ward.type(each.mend)
+
+        assert failing(ward.look(family.FAMILY)) == set()
+
+
 def failing(findings):
     return {each for each in findings if each.status == "failing"}
 
 
+def forget_expiry(ward):
+    ward.aws("dynamodb").update_time_to_live(
+        TableName=ward.outputs["GrantsTableName"], TimeToLiveSpecification={"Enabled": False, "AttributeName": "ttl"}
+    )
+
+
+def back_up_sessions(ward):
+    ward.aws("dynamodb").update_continuous_backups(
+        TableName=ward.outputs["RequestsTableName"],
+        PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
+    )
+
+
+def leave_work_dead(ward):
+    ward.aws("sqs").send_message(QueueUrl=ward.outputs["DeadLetterQueueUrl"], MessageBody="{}")
+
+
+def keep_keys_as_they_are(ward):
+    ward.aws("kms").disable_key_rotation(KeyId=ward.outputs["VaultKeyArn"])
+
+
+def leave_a_provider_alone(ward):
+    for _ in range(6):
+        ward.wiring.breakers.record_failure("google", now=ward.now)
+
+
+def keep_a_key_nobody_uses(ward):
+    text, long_ago = new_api_key(), ward.now - 60 * 86_400
+    key = ApiKey(text.key_id, text.secret_hash, ("metrics:read",), long_ago, ward.now + 90 * 86_400, name="old")
+    ward.wiring.api_keys.put(key, audit=operator.event("api_key.created"))
+
+
+def ask_for_a_token_in_public(ward):
+    client = Client("spa", "Spa", ("https://x.example/cb",), ward.now, scopes=("openid", "connections:token"))
+    ward.wiring.clients.put(client, audit=operator.event("client.registered"))
+
+
+def publish_too_few_keys(ward):
+    ward.told["/jwks"] = {"keys": []}
+
+
 WARNINGS = [
+    (forget_expiry, tables, "tables.ttl", "aws dynamodb update-time-to-live"),
+    (back_up_sessions, tables, "tables.recovery", "PointInTimeRecoveryEnabled=false"),
+    (leave_work_dead, queues, "queues.dead_letters", "queues redrive work"),
+    (keep_keys_as_they_are, encryption, "keys.rotation", "aws kms enable-key-rotation"),
+    (leave_a_provider_alone, providers, "providers.health", "providers check google"),
+    (keep_a_key_nobody_uses, people, "api_keys.unused", "api-keys revoke"),
+    (ask_for_a_token_in_public, people, "clients.scopes", "clients disable spa"),
+    (publish_too_few_keys, issuer, "issuer.keys", "five minutes"),
     (forget_retention, watching, "logs.retention", "aws logs put-retention-policy"),
     (tell_nobody_of_an_alarm, watching, "alarms.actions", "AlarmTopicArn="),
     (keep_a_secret_nobody_names, providers, "providers.orphans", "aws ssm delete-parameter"),
