@@ -27,11 +27,17 @@ def pages() -> list[Path]:
 
 
 @cache
+def _prose(page: Path) -> str:
+    """A page without its code fences."""
+    return re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+@cache
 def snippets(page: Path) -> tuple[str, ...]:
     """Lines of code fences, continued ones joined, and everything between backticks."""
     text = page.read_text()
     fenced = re.findall(r"^ *```(?:sh)?\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
-    prose = re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
+    prose = _prose(page)
     indented = re.findall(r"(?<=\n\n)(?:^ {4,}\S.*\n)+", prose, re.MULTILINE)
     lines = [line for block in (*fenced, *indented) for line in block.replace("\\\n", " ").splitlines()]
     return (*lines, *(code.replace("\n", " ").replace("\\|", "|") for code in re.findall(r"`([^`]+)`", prose)))
@@ -134,3 +140,24 @@ def test_parameters_that_the_pages_turn_exist():
             for name in re.findall(r"\b([A-Z][A-Za-z]+)=[^=]", snippet):
                 if name != "SameSite" and ("parameter" in snippet or re.fullmatch(r"[A-Z][A-Za-z]+=\S+", snippet)):
                     assert name in source()["Parameters"], f"{page.name}: {name}"
+
+
+def _anchors(page: Path) -> set[str]:
+    """The ids GitHub gives a page's headings: lower case, hyphens for spaces, without other punctuation."""
+    heads = re.findall(r"^#{1,6} (.+?)\s*$", _prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.replace("`", "").lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page):
+    """To a file that is there, and a heading that it has."""
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`]*`", "", _prose(page))):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        found = (page.parent / name).resolve() if name else page
+        if not found.exists() or (anchor and found.suffix == ".md" and anchor not in _anchors(found)):
+            broken.append(target)
+
+    assert broken == []
