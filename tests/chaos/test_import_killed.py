@@ -27,7 +27,7 @@ from tests.doubles.aws import InMemoryAws
 from tests.doubles.connect_world import WRITE
 from tests.doubles.kms import InMemoryKms
 from tests.doubles.provider import Account
-from tests.unit.cli.archive.conftest import LASTING, OTHER_KEY, STRICT, made, new_stack
+from tests.doubles.two_stacks import LASTING, OTHER_KEY, STRICT, made, new_stack
 
 pytestmark = pytest.mark.chaos
 

@@ -11,7 +11,7 @@ from grantkeeper.oauth.token_response import token_set
 from grantkeeper.stores.identity_item import link_writes
 from grantkeeper.stores.table import Table
 from tests.doubles.connect_world import SERVICE
-from tests.unit.cli.archive.conftest import new_stack
+from tests.doubles.two_stacks import new_stack
 
 HOUR = 3600
 SECRET = "SECRET-that-nobody-shows"

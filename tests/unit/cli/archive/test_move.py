@@ -14,7 +14,7 @@ from grantkeeper.services.change_user import By
 from grantkeeper.services.dead_answer import usable
 from grantkeeper.services.erase_user import erase_user
 from tests.doubles.dynamodb_values import client_error
-from tests.unit.cli.archive.conftest import new_stack
+from tests.doubles.two_stacks import new_stack
 
 HOUR = 3600
 
