@@ -39,6 +39,7 @@ ROUTES = [
     ("connections", "POST /v1/connect-sessions/{id}/complete", {"id": "cs_unknown"}, 410),
     ("refresh", "GET /v1/connections/{id}/token", {"id": "con_unknown"}, 404),
     ("admin_stats", "GET /metrics", {}, 200),
+    ("admin", "GET /v1/admin/users", {}, 200),
     ("account", "GET /v1/profile", {}, 200),
     ("account", "PUT /v1/profile", {}, 400),
     ("session", "GET /oauth2/userinfo", {}, 200),

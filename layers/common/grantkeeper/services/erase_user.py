@@ -27,7 +27,7 @@ from grantkeeper.services.erasure_ports import Erasure, ErasurePorts
 
 SETTLES = 15 * 60  # seconds: longer than a request, a code, a connect session and what they leave unconfirmed
 LOOK_AGAIN = 60  # seconds between two looks at a connection that waits for its provider
-ROOM = 100  # connections that one call ends or looks at
+ROOM = 50  # connections that one call ends, and looks at: seconds, also on a slow day
 PLAIN_ROOM = 800  # other traces that one call deletes
 BATCH = 40  # traces of one transaction, which holds a hundred writes
 ROUNDS = 4
@@ -73,8 +73,8 @@ def erase_user(sub: str, *, by: By, ports: ErasurePorts, now: int, request_id: s
     """
     Do the next part of erasing a user, from the beginning or from where the last call stopped.
 
-    Call it again, at `again_at` at the earliest, until `state` is `erased`. One call ends a hundred connections and
-    deletes eight hundred other things at most. Afterwards a sign-in with the same identity makes a new user.
+    Call it again, at `again_at` at the earliest, until `state` is `erased`. One call ends fifty connections and deletes
+    eight hundred other things at most. Afterwards a sign-in with the same identity makes a new user.
 
         done = erase_user(sub, by=By("operator:alice", root=True), ports=wiring, now=now)
         while done.state != "erased": wait until done.again_at; call again
