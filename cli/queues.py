@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.output import json_option, say, show, show_list
+from cli.output import Progress, json_option, progress, say, show, show_list
 from cli.stack import Stack
 
 if TYPE_CHECKING:
@@ -63,9 +63,10 @@ def redrive_dead_letters(stack: Stack, *, names: tuple[str, ...], limit: int, dr
     done, left = {}, limit
     for queue in _queues(stack):
         if left > 0 and (not names or queue.name in names):
-            outcome = redrive(
-                stack.wiring.aws.sqs, queue, limit=left, dry_run=dry_run, progress=None if as_json else _progress(queue)
-            )
+            with progress(f"{queue.name}: dead letters", total=None, quiet=as_json) as bar:
+                outcome = redrive(
+                    stack.wiring.aws.sqs, queue, limit=left, dry_run=dry_run, progress=_told(queue.name, bar)
+                )
             left -= outcome.moved + len(outcome.kept)
             done[queue] = outcome
     if as_json:
@@ -111,8 +112,10 @@ def _queues(stack: Stack) -> list[Queue]:
         ) from None
 
 
-def _progress(queue: Queue) -> Callable[[Outcome], None]:
+def _told(name: str, bar: Progress) -> Callable[[Outcome], None]:
+    """What is done so far, for a bar whose end nobody knows: SQS counts roughly."""
+
     def tell(outcome: Outcome) -> None:
-        click.echo(f"{queue.name}: {outcome.moved} sent back, {len(outcome.kept)} kept so far …", err=True)
+        bar.stage(f"{name}: {len(outcome.kept)} kept, sent back", outcome.moved, None)
 
     return tell

@@ -47,6 +47,7 @@ def registrations(patient: Patient) -> Iterator[Finding]:
         seen.add(provider.credentials_id)
         for entry in entries:
             yield _secret(provider, entry, stored, patient=patient)
+    yield from _without_credentials(patient, registered)
     for credentials_id in sorted(set(registered) - seen):
         if registered[credentials_id]:
             mend = patient.command(f"providers configure {credentials_id} --issuer https://…")
@@ -56,6 +57,18 @@ def registrations(patient: Patient) -> Iterator[Finding]:
         mend = patient.command("providers configure <provider> --client-id <our client_id there>")
         yield warning("providers.credentials", "No provider has credentials: nobody can sign in.", mend=mend)
     yield from _orphans(stored, registered)
+
+
+def _without_credentials(patient: Patient, registered: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[Finding]:
+    """Records that somebody added here, and then gave no credentials."""
+    own, disabled = patient.wiring.provider_items.overrides(), patient.wiring.provider_items.disabled()
+    for provider in patient.wiring.catalog.all():
+        if provider.id not in own or provider.id in disabled or provider.protocol == "api_key":
+            continue
+        if not registered.get(provider.credentials_id):
+            mend = patient.command(f"providers configure {provider.id} --client-id <our client_id there>")
+            told = "It has a record of its own here and no credentials: nobody can use it."
+            yield warning("providers.credentials", told, mend=mend, about=provider.id)
 
 
 def _redirect(provider: Provider, patient: Patient) -> Finding:

@@ -11,6 +11,8 @@ from grantkeeper.api_key_format import new_api_key
 from grantkeeper.model import ApiKey, Client, ShardMark
 from grantkeeper.services.manage_api_keys import CLIENT_SCOPES
 
+from .conftest import register
+
 
 def forget_retention(ward):
     ward.aws("logs").delete_retention_policy(logGroupName=ward.physical("SessionLogs"))
@@ -383,11 +385,28 @@ def ask_for_a_token_in_public(ward):
     ward.wiring.clients.put(client, audit=operator.event("client.registered"))
 
 
+def add_a_record_and_forget_its_credentials(ward):
+    event = operator.event("provider.configured")
+    record = {"display_name": "Our GitHub"}
+    ward.wiring.provider_items.put("github", record=record, registrations=None, disabled=None, audit=event)
+
+
+def forget_a_record_and_keep_its_credentials(ward):
+    register(ward, "acme", "our-id-at-acme")
+
+
 def publish_too_few_keys(ward):
     ward.told["/jwks"] = {"keys": []}
 
 
 WARNINGS = [
+    (
+        add_a_record_and_forget_its_credentials,
+        providers,
+        "providers.credentials",
+        "providers configure github --client-id",
+    ),
+    (forget_a_record_and_keep_its_credentials, providers, "providers.credentials", "providers configure acme --issuer"),
     (forget_expiry, tables, "tables.ttl", "aws dynamodb update-time-to-live"),
     (back_up_sessions, tables, "tables.recovery", "PointInTimeRecoveryEnabled=false"),
     (leave_work_dead, queues, "queues.dead_letters", "queues redrive work"),
