@@ -260,3 +260,23 @@ def test_parameters_of_a_deployment_are_explained_where_they_may_be_changed():
     told = set(re.findall(r"`([A-Z][A-Za-z]+)`", rows))
 
     assert set(source()["Parameters"]) - told == set()
+
+
+def test_the_web_acl_limits_pages_by_address_and_nothing_that_backends_call():
+    """A backend is one address for all its users."""
+    acl = yaml_parse((ROOT / "waf.yaml").read_text())["Resources"]["WebAcl"]["Properties"]
+    [limit] = [rule["Statement"]["RateBasedStatement"] for rule in acl["Rules"] if "Action" in rule]
+    limited = re.compile(limit["ScopeDownStatement"]["RegexMatchStatement"]["RegexString"])
+    routes = {
+        body["Properties"]["RouteKey"].split()[1] for body in of_kind(deployed(), "AWS::ApiGatewayV2::Route").values()
+    }
+    pages = {path for path in routes if limited.match(path.replace("{", "").replace("}", ""))}
+
+    assert pages == {
+        "/oauth2/authorize",
+        "/oauth2/callback/{provider}",
+        "/oauth2/end-session",
+        "/connect/{ticket}",
+        "/link/{ticket}",
+        "/consent/{ticket}",
+    }
