@@ -18,6 +18,14 @@ let server = null;
 let tokens = null; // { access, refresh, idToken, scopes, sub, endsAt }
 let renewing = null;
 
+/** This deployment is at another address: the API's own endpoint was opened, or 127.0.0.1 for localhost. */
+class Elsewhere extends Error {
+  constructor(issuer) {
+    super("The console is at another address.");
+    this.issuer = issuer;
+  }
+}
+
 function options() {
   // Plain http is what `make run` speaks, on a loopback name; a deployment is https.
   return { [oauth.allowInsecureRequests]: ISSUER.startsWith("http:"), signal: AbortSignal.timeout(TIMEOUT) };
@@ -26,7 +34,10 @@ function options() {
 async function metadata() {
   if (server === null) {
     const issuer = new URL(ISSUER);
-    server = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, options()));
+    const answer = await oauth.discoveryRequest(issuer, options());
+    const said = (await answer.clone().json()).issuer;
+    if (said !== ISSUER) throw new Elsewhere(said);
+    server = await oauth.processDiscoveryResponse(issuer, answer);
   }
   return server;
 }
@@ -67,6 +78,13 @@ export async function begin({ provider = null, silent = false } = {}) {
  */
 export async function arrive() {
   const answer = new URL(location.href);
+  try {
+    await metadata();
+  } catch (error) {
+    if (!(error instanceof Elsewhere)) throw error;
+    location.replace(`${error.issuer}/console${location.hash}`);
+    return "leaving";
+  }
   if (answer.searchParams.has("state")) return comeBack(answer);
   const provider = sessionStorage.getItem(PROVIDER);
   if (provider === null) return "signed-out";

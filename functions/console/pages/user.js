@@ -5,6 +5,7 @@ import { AskButton } from "./dialog.js";
 import { words } from "./format.js";
 import { Answer, Facts, Field, Heading, Id, Section, Status, Table, Time, useAnswer } from "./parts.js";
 import { link } from "./router.js";
+import { Traces } from "./traces.js";
 
 const REASONS = ["abuse", "compromised", "left", "requested", "other"];
 const ROLES = ["user", "auditor", "admin"];
@@ -19,7 +20,8 @@ export function User({ id, may, me }) {
     <${Heading} tools=${tools}>${known?.name ?? known?.email ?? id}</${Heading}>
     <${Answer} of=${user}>${(data) => html`
       <${Profile} user=${data} may=${may} />
-      <${Belongings} user=${data} />`}</${Answer}>`;
+      ${data.status !== "erased" && html`<${Belongings} user=${data} />`}
+      <${Traces} path=${path} sub=${id} erased=${data.status === "erased"} may=${may} />`}</${Answer}>`;
 }
 
 function Actions({ user, me, path, reload }) {
@@ -41,6 +43,11 @@ function Actions({ user, me, path, reload }) {
       <p>It counts within a minute. An auditor sees everything, an admin changes it too.</p>
       <${Field} label="Role"><select name="role">${ROLES.map(
         (role) => html`<option value=${role} selected=${role === user.role}>${words(role)}</option>`)}</select></${Field}>
+    </${AskButton}>
+    <${AskButton} label="Erase" title=${`Erase ${name}?`} verb="Erase for good" danger=${true} typed=${user.sub} done=${reload}
+      said="Erasure has begun." run=${() => send("POST", `${path}/erase`, { confirm: user.sub })}>
+      <p>Everything of theirs is removed: profile, identities, sessions, keys, connections with their grants, which are revoked at
+        their providers. What the audit trail must keep stays under their id alone. This cannot be undone.</p>
     </${AskButton}>`;
 }
 
