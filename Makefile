@@ -36,6 +36,7 @@ bench: ## benchmarks; each also runs alone, see bench/
 	@$(PYTHON) local/bootstrap.py test
 	@$(VENV)/python -m bench.token_read
 	@$(VENV)/python -m bench.sweep
+	@$(VENV)/python -m bench.stats
 	@exec $(VENV)/python -m bench.cold_start
 
 clean: ## remove what was built and downloaded here

@@ -14,11 +14,10 @@ from grantkeeper.edge.http import App, Request, Response, json_response
 from grantkeeper.edge.operations import ANY, Access, Operation
 from grantkeeper.edge.principals import permitted
 from grantkeeper.errors import BadRequest
-from grantkeeper.services.count_stats import connections, last_days, stats
+from grantkeeper.services.count_stats import OF_DAY, connections, last_days, stats
 from grantkeeper.services.tell_prometheus import CONTENT_TYPE, prometheus
 
 USUAL_DAYS, MOST_DAYS = 30, 90
-TOTAL = "total"
 
 logger = Logger()
 app = App(on_error=report_bugs(logger))
@@ -31,10 +30,10 @@ def get_admin_stats(request: Request) -> Response:
     """Users, connections by provider and status, sign-ins, refreshes and their failures: of all time and by day."""
     _require(request)
     shown = last_days(_days(request), now=_now())
-    counted = app_wiring.counters.of_days([TOTAL, *shown])
-    days, last = {day: counted[day] for day in shown}, app_wiring.recount_notes.load().last
+    days = app_wiring.counters.of_days(shown, only=list(OF_DAY.values()))
+    last = app_wiring.recount_notes.load().last
     found = None if last is None else asdict(last)
-    return json_response(stats(counted[TOTAL], days=days, today=shown[-1], reconciliation=found))
+    return json_response(stats(app_wiring.counters.totals(), days=days, today=shown[-1], reconciliation=found))
 
 
 @app.route("GET /metrics", operation=Operation(media="text/plain", access=Access("metrics:read", ANY)))

@@ -63,6 +63,35 @@ def test_as_many_days_are_shown_as_were_asked_for(world, function, days, status)
         assert len(answer.json["days"]) == int(days)
 
 
+@pytest.mark.parametrize("route", ["GET /v1/admin/stats", "GET /metrics"])
+def test_numbers_cost_the_same_however_many_connections_there_are(world, function, route):
+    """The same reads of the same keys, with three and with three thousand."""
+    asked = []
+    for many in (3, 3000):
+        for at in range(many):
+            item = {
+                "pk": f"CONNECTION#con_{at}",
+                "sk": "META",
+                "list_pk": "CONN#google",
+                "list_sk": f"active##con_{at}",
+            }
+            world.aws.dynamodb.restore("grants", {name: {"S": text} for name, text in item.items()})
+        counted = {"connections/google/active": many, "users": many, "refreshes": many * 9}
+        world.counters.add_once([Counted(f"evt_{many}", NOON + many, counted)], now=NOON)
+        operator = key(world, "admin:read", "metrics:read")
+        begun = len(world.aws.dynamodb.faults.calls)
+        assert function(route, headers=operator).status == 200
+        calls = [
+            (name, parts)
+            for name, parts in world.aws.dynamodb.faults.calls[begun:]
+            if "batch" in name or name == "query"
+        ]
+        asked.append([(name, sorted(map(str, parts["RequestItems"]["grants"]["Keys"]))) for name, parts in calls])
+
+    assert asked[0] == asked[1]
+    assert sum(len(keys) for _, keys in asked[0]) <= (31 + 2) * 4
+
+
 def test_what_the_last_recount_found_is_shown(world, function):
     """By counter, and when; the metrics tell how much it is in all."""
     world.recount_notes.save(State(last=Reconciled(NOON, DAY, {"users": -2, "day/refreshes": 1})))

@@ -60,6 +60,19 @@ def test_counters_go_up_and_down_over_days(world: Any) -> None:
     assert world.counters.of_day(DAY) == days[DAY]
 
 
+def test_some_counters_of_many_days_are_read_alone(world: Any) -> None:
+    """The others are not sent: a day has hundreds, and a chart shows eight."""
+    add(
+        world, Counted("evt_1", NOON, {"users": 1, "sign_ins": 2, "sign_ins/google": 2, "connections/google/active": 3})
+    )
+    days = world.counters.of_days([DAY, NEXT_DAY], only=["users", "sign_ins", "refreshes"])
+    assert days == {DAY: {"users": 1, "sign_ins": 2}, NEXT_DAY: {}}
+    (asked,) = [kwargs for name, kwargs in world.aws.dynamodb.faults.calls if name == "batch_get_item"]
+    (request,) = asked["RequestItems"].values()
+    assert len(request["Keys"]) == 8
+    assert request["ProjectionExpression"] == "#pk, #sk, #n0, #n1, #n2"
+
+
 def test_what_changes_nothing_is_remembered_too(world: Any) -> None:
     """So that what was told to the bus is not told again."""
     told, new = counted(1, 0), counted(2, 0)

@@ -566,8 +566,8 @@ class Counters(Protocol):
     def of_day(self, day: str) -> Mapping[str, int]:
         """The counters of one UTC day (`yyyy-mm-dd`)."""
 
-    def of_days(self, days: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
-        """The counters of many UTC days, read together."""
+    def of_days(self, days: Sequence[str], *, only: Sequence[str] | None = None) -> Mapping[str, Mapping[str, int]]:
+        """The counters of many UTC days, or some of them, read together."""
 
 
 class AuditTrail(Protocol):

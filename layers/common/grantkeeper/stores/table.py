@@ -103,18 +103,26 @@ class Table:
                 return
         raise StoreUnavailable("The answer has too many pages.")
 
-    def batch_get(self, keys: Sequence[Key], *, consistent: bool = True) -> list[Item]:
+    def batch_get(
+        self, keys: Sequence[Key], *, consistent: bool = True, only: Mapping[str, str] | None = None
+    ) -> list[Item]:
         """
         Items of many keys, in no order; what DynamoDB leaves unprocessed is asked for again.
+
+        Args:
+            keys: Each once.
+            consistent: As of now.
+            only: Placeholder → attribute, where an item has many more than are wanted.
 
         Raises:
             StoreUnavailable: Some keys stayed unprocessed.
         """
         found: list[Item] = []
         for at in range(0, len(keys), 100):
-            wanted: Any = {
-                self.name: {"Keys": [key_item(k) for k in keys[at : at + 100]], "ConsistentRead": consistent}
-            }
+            asked: Any = {"Keys": [key_item(k) for k in keys[at : at + 100]], "ConsistentRead": consistent}
+            if only:
+                asked |= {"ProjectionExpression": ", ".join(only), "ExpressionAttributeNames": dict(only)}
+            wanted: Any = {self.name: asked}
             for _ in range(MAX_BATCH_ROUNDS):
                 answer = call(self.client.batch_get_item, RequestItems=wanted)
                 found += answer["Responses"].get(self.name, [])
