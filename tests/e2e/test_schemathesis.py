@@ -110,7 +110,12 @@ def _runs(stack, new_browser, sign_in, walk_through, grantkeeper, round_):
         yield Run(f"user {n}", tuple(rest[n - 1 :: PEOPLE - 1]), "user", person, here)
     yield Run("user key", _for("user_key"), "user_key", {"X-API-Key": key.json()["api_key"]}, here)
     yield Run("client key", _for("client_key"), "client_key", {"X-API-Key": stack.client_api_key}, here)
-    yield Run("operator", _for("operator_key"), "operator_key", {"X-API-Key": stack.admin_api_key})
+    # What a list answers, schemathesis takes for ids elsewhere. So what changes something is asked by a process that
+    # has seen no list: or it revokes the keys of others, and its own.
+    reads = tuple(route for route in _for("operator_key") if route.startswith("GET"))
+    changes = tuple(route for route in _for("operator_key") if not route.startswith("GET"))
+    for name, routes in (("operator", reads), ("operator, changes", changes)):
+        yield Run(name, routes, "operator_key", {"X-API-Key": stack.admin_api_key})
     yield Run("client", _for("client"), "client", {"Authorization": f"Basic {basic}"}, without=IN_THE_FORM)
     yield Run("user, at last", (ENDS_ITSELF,), "user", people[1])
 

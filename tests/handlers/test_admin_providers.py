@@ -92,4 +92,6 @@ def test_an_unknown_provider_is_not_found_and_a_long_reason_refused(api: Any) ->
     operator = api.key(None, "admin:write")
     assert switch(api, DISABLE, "gogle", operator, {}).status == 404
     assert switch(api, DISABLE, "example", operator, {"reason": "a" * 201}).status == 400
+    path, route = DISABLE.replace("{id}", "example"), DISABLE
+    assert api.call("POST", path, route=route, as_=operator).status == 400  # without a body
     assert seen(api)["state"] == "available"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grantkeeper.admin_ports import VersionedClient
 from grantkeeper.edge.admin.client_views import client_etag, client_view, shown_client_view
-from grantkeeper.edge.admin.desk import POWER, READ, WRITE, Desk
+from grantkeeper.edge.admin.desk import POWER, READ, WRITE, Desk, object_in
 from grantkeeper.edge.cursors import page_limit
 from grantkeeper.edge.etags import has_it, require_match
 from grantkeeper.edge.http import App, Request, Response, json_response
@@ -124,7 +124,7 @@ def _answer(found: VersionedClient) -> Response:
 
 
 def _keep_previous(request: Request) -> bool:
-    body = request.json()
+    body = object_in(request)
     if set(body) - {"keep_previous"}:  # not named: it is the sender's text
         raise BadRequest("The body has a member that is not known here.")
     keep = body.get("keep_previous", True)

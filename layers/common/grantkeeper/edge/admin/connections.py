@@ -33,7 +33,7 @@ def add_routes(app: App, desk: Desk) -> None:
         A page looks at a bounded number of things: with filters it may be short, and `cursor` goes on.
         """
         principal = desk.caller(request)
-        wanted = Wanted(*(request.one(name.partition(":")[0]) or None for name in FILTERS))
+        wanted = Wanted(*(request.one(name.partition(":")[0]) for name in FILTERS))
         query = ("admin connections", *wanted.filters)
         page = list_all_connections(
             wanted,

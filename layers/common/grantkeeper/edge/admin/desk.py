@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from grantkeeper.edge.cursors import Cursors
 from grantkeeper.edge.http import App, Request
 from grantkeeper.edge.operations import OPERATOR, Access
 from grantkeeper.edge.principals import permitted
+from grantkeeper.errors import BadRequest
 from grantkeeper.model import Principal
 from grantkeeper.services.acting import Acting
 
@@ -21,6 +22,18 @@ WRITE = Access("admin:write", OPERATOR)
 AUDIT = Access("audit:read", OPERATOR)
 # What makes or takes power, or cannot be undone: a person who signed in a moment ago, and no key (K-14, T-10, T-11).
 POWER = Access("admin:write", ("user",), recent=True)
+
+
+def object_in(request: Request) -> Mapping[str, Any]:
+    """
+    The JSON object in the body, where every member may be left out and the object may not.
+
+    Raises:
+        BadRequest: There is no body, or another than an object.
+    """
+    if not request.body:
+        raise BadRequest("Send a JSON object; an empty one will do.")
+    return request.json()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grantkeeper.edge.admin.desk import READ, WRITE, Desk
+from grantkeeper.edge.admin.desk import READ, WRITE, Desk, object_in
 from grantkeeper.edge.http import App, Request, Response, json_response
 from grantkeeper.edge.operations import Operation
 from grantkeeper.errors import UnknownProvider
@@ -49,7 +49,7 @@ def add_routes(app: App, desk: Desk) -> None:
         switch_provider(
             provider_id,
             disabled=disabled,
-            reason=parse_reason(request.json()),
+            reason=parse_reason(object_in(request)),
             catalog=desk.wiring.catalog,
             provider_items=desk.wiring.provider_items,
             by=by,
