@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -38,6 +39,7 @@ def sections() -> dict[str, str]:
     return {part.partition("\n")[0]: part for part in chapter.split("\n### ")[1:]}
 
 
+@cache
 def written_metrics() -> set[str]:
     """Every name that code gives a metric: what `Reports` knows, and what is counted by name elsewhere."""
     known = {metric for _, metric in reports._KNOWN.values()} | set(reports._FAILURES.values()) | {reports.ATTENTION}
