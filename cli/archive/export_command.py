@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import click
 
 from cli import operator
 from cli.archive.age import Recipient, Writer
+from cli.archive.crowd import together
 from cli.archive.exporter import Exporter, Options
 from cli.archive.frozen import Freezer
 from cli.archive.lines import LineWriter
@@ -20,7 +21,6 @@ from cli.output import json_option, progress, show
 from cli.stack import Stack
 from grantkeeper import ids
 from grantkeeper.errors import GrantkeeperError
-from grantkeeper.stores.connection_item import read_connection
 
 PART = ".part"  # what is not whole yet
 COUNTED = ("active", "needs_reauth")
@@ -145,12 +145,21 @@ def thaw(stack: Stack, *, archive_id: str, as_json: bool) -> None:
     tables = Tables.of(stack.wiring)
     freezer = Freezer(tables, stack.wiring, archive_id)
     thawed = 0
-    with progress("Thawing", total=_expected(stack), quiet=as_json) as advance:
-        for user in tables.listed("USER"):
+
+    def one(connection_id: str) -> bool:
+        connection = stack.wiring.connections.get(connection_id)
+        return connection is not None and freezer.thaw(connection)
+
+    with progress("Thawing", total=None, quiet=as_json) as advance:
+        for _, done in together(_connections(tables), one, size=64):
             advance()
-            for entry in tables.grants.query(user["pk"]["S"], prefix="CONN#"):
-                advance()
-                item = tables.grants.get((f"CONNECTION#{entry['connection_id']['S']}", "META"))
-                thawed += item is not None and freezer.thaw(read_connection(item))
+            thawed += done
     answer: dict[str, Any] = {"archive": archive_id, "thawed": thawed}
     show(answer, as_json=as_json)
+
+
+def _connections(tables: Tables) -> Iterator[str]:
+    """Ids of all that are not disconnected, user by user."""
+    for user in tables.listed("USER"):
+        for entry in tables.grants.query(user["pk"]["S"], prefix="CONN#"):
+            yield entry["connection_id"]["S"]

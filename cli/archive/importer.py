@@ -78,7 +78,8 @@ class Importer:
             details = {"key_id": key.key_id, "archive": self.archive_id}
             event = operator.event("api_key.created", sub=key.sub, client_id=key.client_id, details=details)
             self.wiring.api_keys.put(key, audit=event)
-        return Done("imported")
+        power = f"an operator's key: {' '.join(key.scopes)}" if key.client_id is None else None
+        return Done("imported", power)  # power that comes with an archive is told: whoever wrote it may have made it up
 
     def _provider(self, line: Line) -> Done:
         """A provider's own record, switch and registrations; those whose secret is not in the archive are told."""
@@ -129,8 +130,9 @@ class Importer:
             return refused(f"an identity of it ({taken[0].provider}) is another user's here")
         if self.wiring.users.get(user.sub) is not None:
             return Done("imported" if self._ours(keys.user(user.sub)) else "there")
+        done = Done("imported", None if user.role == "user" else f"has the role {user.role}")
         if self.dry_run:
-            return Done("imported")
+            return done
         writes = [write for identity in identities for write in link_writes(self.tables.grants, identity)]
         own = user_item(user, new_write_id()) | imported_by(self.archive_id)
         writes.append(self.tables.grants.to_put(own, condition=NEW))
@@ -142,7 +144,7 @@ class Importer:
             self.tables.grants.transact([*writes, *audit_writes(self.tables.audit, audit)])
         except TransactionFailed:
             return None
-        return Done("imported")
+        return done
 
     def _belongs_to_another(self, identity: Identity) -> bool:
         found = self.wiring.users.find(identity.issuer, identity.subject)

@@ -42,3 +42,8 @@ def test_an_imported_connection_serves_its_token_and_goes_into_an_archive(grantk
     assert exported["connection"] >= 1
     assert token.encode() not in archive.read_bytes()
     assert foreseen["connection.there"] == exported["connection"]
+
+    vault_key = stack.facts["outputs"]["VaultKeyArn"]
+    for_kms = tmp_path / "kms.age"
+    grantkeeper("export", str(for_kms), "--kms-key", vault_key, "--json")
+    assert json.loads(grantkeeper("import", str(for_kms), "--kms-key", vault_key, "--dry-run", "--json"))["records"] > 1

@@ -9,8 +9,8 @@ import pytest
 
 from cli.archive import import_command, journal
 from grantkeeper.errors import GrantUnreadable, ReauthorizationRequired
-from grantkeeper.model import Binding
-from grantkeeper.services.change_user import By
+from grantkeeper.model import ApiKey, Binding
+from grantkeeper.services.change_user import By, give_role
 from grantkeeper.services.dead_answer import usable
 from grantkeeper.services.erase_user import erase_user
 from tests.doubles.dynamodb_values import client_error
@@ -324,6 +324,21 @@ def test_a_dry_run_writes_nothing(lasting):
     assert lasting.target.aws.dynamodb.dump("audit") == []
     done = lasting.import_()
     assert {**foreseen, "dry_run": False} == done
+
+
+def test_power_that_comes_with_an_archive_is_told(lasting):
+    """Whoever has a public key can write an archive for it: an operator looks at who would be what, before it is."""
+    world = lasting.world
+    key = ApiKey("root1", "hash", ("admin:write",), world.now, world.now + 1000)
+    lasting.source.api_keys.put(key, audit=world.event("api_key.created"))
+    people, by = lasting.source.people, By("operator:test", root=True)
+    give_role("usr_bob", "admin", by=by, users=lasting.source.users, changing=people, now=world.now)
+    lasting.export()
+
+    for options in (("--dry-run",), ()):
+        notes = {(note["what"], note["id"]): note["note"] for note in lasting.import_(*options)["notes"]}
+        assert notes["api_key", "root1"] == "an operator's key: admin:write"
+        assert notes["user", "usr_bob"] == "has the role admin"
 
 
 def test_a_damaged_archive_changes_nothing(lasting):
