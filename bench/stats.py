@@ -128,13 +128,13 @@ def _measure(report: Report, subjects: list[_Subject], *, rounds: int) -> None:
             measured = subject.call(name)
             if at >= 3:  # warm
                 found.setdefault((subject.held, name), []).append(measured)
-    rows, units_of, wall_of = [], {}, {}
+    rows, units_of, cpu_of = [], {}, {}
     for (held, name), taken in sorted(found.items(), key=lambda each: (each[0][1], each[0][0])):
         wall = statistics.median(each[0] for each in taken) * 1000
         cpu = statistics.median(each[1] for each in taken) * 1000
         calls = statistics.median(sum(each[2].calls.values()) for each in taken)
         read = statistics.median(sum(each[2].reads.values()) for each in taken)
-        units_of[held, name], wall_of[held, name] = read, wall
+        units_of[held, name], cpu_of[held, name] = read, cpu
         rows.append((name, held, calls, read, cpu, wall))
     report.table(
         "Statistics and metrics: what a call costs with so many connections",
@@ -147,7 +147,9 @@ def _measure(report: Report, subjects: list[_Subject], *, rounds: int) -> None:
         report.target(
             f"{name}: read units, most against fewest", units_of[most, name] / units_of[least, name], SAME_UNITS
         )
-        report.target(f"{name}: wall time, most against fewest", wall_of[most, name] / wall_of[least, name], SAME_TIME)
+        report.target(
+            f"{name}: processor time, most against fewest", cpu_of[most, name] / cpu_of[least, name], SAME_TIME
+        )
 
 
 def _recount(report: Report, subjects: list[_Subject]) -> None:
