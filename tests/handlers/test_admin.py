@@ -52,6 +52,15 @@ def test_filters_find_roles_and_statuses(api):
     assert [user["sub"] for user in users(api, role="auditor")["users"]] == ["usr_dave"]
     assert [user["sub"] for user in users(api, status="suspended")["users"]] == ["usr_gone"]
     assert users(api, q="usr_dave", role="user")["users"] == []
+    assert (
+        api.call(
+            "POST",
+            "/v1/admin/users/usr_gone/suspend",
+            route="/v1/admin/users/{sub}/suspend",
+            as_=api.key(None, "admin:write"),
+        ).status
+        == 400
+    )  # a body is asked for, if an empty object
     for wrong in ({"role": "owner"}, {"status": "dead"}, {"q": "a" * 255}):
         assert api.call("GET", "/v1/admin/users", as_=api.key(None, *READS), query=wrong).status == 400
 

@@ -68,6 +68,25 @@ def test_what_was_begun_ends_by_itself(api, monkeypatch):
     assert of_hers(api.world, "grants")[1] == []
 
 
+def test_whoever_is_being_erased_is_listed_as_that_until_it_is_done(api, monkeypatch):
+    """So that an operator sees what takes long; of whom nothing is left, no list knows."""
+    key = api.key(None, "admin:read")
+
+    def erased():
+        page = api.call("GET", "/v1/admin/users", as_=key, query={"status": "erased", "limit": "1"}).body
+        return [user["sub"] for user in page["users"]]
+
+    assert erased() == []
+    ask(api, "erase", body={"confirm": "usr_alice"})
+    assert erased() == ["usr_alice"]
+    assert "usr_alice" not in str(api.call("GET", "/v1/admin/users", as_=key).body)
+
+    api.world.work()
+    api.world.now += SETTLES
+    tick(api, monkeypatch)
+    assert erased() == []
+
+
 def test_one_erasure_that_fails_holds_up_no_other(api, monkeypatch):
     """It has the next tick."""
     for sub in ("usr_alice", "usr_bob"):

@@ -671,6 +671,7 @@ def erase_somebody(stack: Stack) -> None:
     told = stack.call("AdminFunction", route, path=f"{path}/erase", json={"confirm": sub}, headers=admin)
     assert json.loads(told["body"])["left"] == {"past_connections": 1}
     stack.call("AdminFunction", "GET /v1/admin/users/{sub}/traces", path=f"{path}/traces", headers=admin)
+    stack.call("AdminFunction", "GET /v1/admin/users", query={"status": "erased"}, headers=admin)
 
 
 def end_an_erasure(stack: Stack) -> None:

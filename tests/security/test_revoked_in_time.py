@@ -43,7 +43,6 @@ ROUTES = [
     ("account", "GET /v1/profile", {}, 200),
     ("account", "PUT /v1/profile", {}, 400),
     ("session", "GET /oauth2/userinfo", {}, 200),
-    ("admin", "GET /v1/admin/users", {}, 200),
 ]
 
 

@@ -387,5 +387,5 @@ ADMIN_PARAMETERS: dict[str, tuple[Any, str]] = {
     "provider:of": (Id, "Only of this provider"),
     "user:of": (Id, "Only of this user, by our id; what he had too"),
     "role": (Role, "Only with this role"),
-    "status:user": (UserStatus, "Only with this status"),
+    "status:user": (UserStatus, "Only with this status; `erased` while the erasure is not finished"),
 }

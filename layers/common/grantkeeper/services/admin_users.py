@@ -14,7 +14,7 @@ from grantkeeper.services.admin_connections import Seen
 from grantkeeper.services.consents import ListedConsent, list_consents
 
 ROLES = ("user", "auditor", "admin")
-STATUSES = ("active", "suspended")
+STATUSES = ("active", "suspended", "erased")
 MAX_PREFIX = 254  # of an e-mail address (RFC 5321 section 4.5.3.1.3)
 SHOWN = 25  # of each kind of thing on a user's page
 

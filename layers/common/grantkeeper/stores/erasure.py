@@ -12,7 +12,7 @@ from grantkeeper.stores.audit_item import audit_writes
 from grantkeeper.stores.connection_item import read_connection
 from grantkeeper.stores.items import Item, from_value, to_item, to_value
 from grantkeeper.stores.list_pages import list_page
-from grantkeeper.stores.people import still_admin
+from grantkeeper.stores.people import UNFINISHED, still_admin
 from grantkeeper.stores.retrying import TransactionFailed
 from grantkeeper.stores.revocation import PUBLIC
 from grantkeeper.stores.table import Table, is_own, key_item, new_write_id
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from grantkeeper.model import AuditEvent
 
-UNFINISHED = "ERASING"  # `list_pk` of the users whose erasure is not finished
 KEY_PAGES = 50  # of the index of API keys: those of a user that were revoked stand in no list of his
 _KINDS: dict[str, TraceKind] = {
     "IDENTITY": "identities",

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from grantkeeper.model import AuditEvent
 
+UNFINISHED = "ERASING"  # `list_pk` of the users whose erasure is not finished; in no list, once it is
+
 
 class DynamoPeople:
     """`services.admin_users.People` and `services.change_user.Changing` in the table Grants."""
@@ -37,15 +39,17 @@ class DynamoPeople:
 
         Args:
             email: In lower case; empty, all.
-            where: Fields of a user and the values they must have.
+            where: Fields of a user and the values they must have. Of those who are `erased`, whom no address names any
+                more, the ones are listed whose erasure is not finished.
             after: What the page before returned.
             limit: Users at most.
 
         Returns:
             Users, and what to pass as `after` for the next page; None at the end.
         """
-        start = None if after is None else key_at("USER", (*keys.user(after.rpartition("#")[2]), after))
-        page = list_page(self._table, "USER", prefix=email, where=where, after=start, limit=limit)
+        kind = UNFINISHED if where.get("status") == "erased" else "USER"
+        start = None if after is None else key_at(kind, (*keys.user(after.rpartition("#")[2]), after))
+        page = list_page(self._table, kind, prefix=email, where=where, after=start, limit=limit)
         stopped_at = None if page.stopped_at is None else page.stopped_at["list_sk"]["S"]
         return [from_item(User, item) for item in page.items], stopped_at
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grantkeeper.edge.admin.desk import POWER, READ, WRITE, Desk
+from grantkeeper.edge.admin.desk import POWER, READ, WRITE, Desk, object_in
 from grantkeeper.edge.admin.user_views import detail_view, erasure_view, user_view
 from grantkeeper.edge.cursors import page_limit
 from grantkeeper.edge.http import App, Request, Response, json_response
@@ -59,7 +59,7 @@ def add_routes(app: App, desk: Desk) -> None:
         principal = desk.caller(request)
         changed = suspend(
             request.path_params["sub"],
-            reason=parse_suspension(request.json()),
+            reason=parse_suspension(object_in(request)),
             by=By.principal(principal),
             users=desk.wiring.users,
             changing=desk.wiring.people,
