@@ -8,7 +8,9 @@ import pytest
 
 from grantkeeper.services.erase_user import SETTLES
 from tests.doubles.api import api_of
+from tests.doubles.connect_world import BOB
 from tests.doubles.deployment import trail
+from tests.doubles.provider import Account
 from tests.handlers.test_admin import admin
 from tests.support.functions import CONTEXT, Function
 from tests.unit.services.test_erase_user import furnished, of_hers
@@ -104,6 +106,18 @@ def test_one_erasure_that_fails_holds_up_no_other(api, monkeypatch):
     monkeypatch.setattr(type(api.world.wiring.erasure), "traces", traces)
 
     assert tick(api, monkeypatch) == {"unfinished": 2, "erased": 1, "failed": 1}
+
+
+def test_a_tick_goes_on_until_it_has_to_wait(api, monkeypatch):
+    """However many parts that takes: what a user has connected is not served for hours while he is erased."""
+    monkeypatch.setattr("grantkeeper.services.erase_user.ROOM", 2)
+    for number in range(7):
+        api.world.connect(BOB, account=Account(f"bobs-{number}"))
+    assert ask(api, "erase", sub="usr_bob", body={"confirm": "usr_bob"}).body["left"]["connections"] == 5
+
+    assert tick(api, monkeypatch) == {"unfinished": 1, "erased": 0, "failed": 0}
+
+    assert ask(api, "traces", sub="usr_bob").body["left"] == {"past_connections": 7}
 
 
 def test_a_tick_without_time_begins_nothing(api, monkeypatch):
