@@ -154,6 +154,25 @@ def test_tokens_are_kept_nowhere_and_a_reload_asks_the_provider_anew(consoles, s
     console.close()
 
 
+def test_a_module_that_does_not_come_is_asked_for_again_and_then_told(consoles, stack):
+    """Once by itself: a throttled function is there a second later. Then in words, not with an eternal "Loading"."""
+    console, failures = consoles(), []
+
+    def fail(route):
+        failures.append(route.request.url)
+        route.fulfill(status=503, body="")
+
+    console.page.route("**/console/router.js", fail, times=1)
+    console.page.goto(f"{stack.api_url}/console")
+    console.page.get_by_role("button", name="Continue with Demo").wait_for()
+    console.page.route("**/console/router.js", fail, times=2)
+    console.page.reload()
+    console.page.get_by_text("The console could not be loaded.").wait_for()
+
+    assert len(failures) == 3
+    console.close()
+
+
 def test_somebody_without_a_role_is_told_how_to_get_one(consoles, stack):
     """First he is by invitation only; known from the demo application, he sees the command with his own id."""
     name, console = f"bob-{secrets.token_hex(4)}@example.com", consoles()
@@ -226,6 +245,8 @@ def test_names_of_strangers_are_text(admin, person, connection):
         assert admin.page.inner_text("h1") == HOSTILE
 
     assert admin.page.evaluate("window.struck") is None
+    markup = "() => { try { document.createElement('p').innerHTML = '<b>' } catch (error) { return error.name } }"
+    assert admin.page.evaluate(markup) == "TypeError"  # and no code could make markup of it
     assert not [url for url in admin.sent if url.endswith("/x")]
 
 

@@ -63,7 +63,7 @@ def test_every_file_the_page_needs_is_served(console):
         answer = asked(console, name)
         assert answer.status == 200, name
         seen.add(name)
-        waiting += [n for n in re.findall(r'\bfrom\s*"\./([^"]+)"', answer.body) if n not in seen]
+        waiting += [n for n in re.findall(r'\b(?:from\s*|import\()"\./([^"]+)"', answer.body) if n not in seen]
 
     assert set(MODULES) <= seen  # and no module lies there that nobody loads
     bare = re.compile(r'^(?:import|export)[^;]*?from\s*"[^.]', re.MULTILINE)

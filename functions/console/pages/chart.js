@@ -1,5 +1,6 @@
 // Lines over days, drawn by uPlot on a canvas; the same numbers stand in a table for whoever cannot see it.
-import { html, uPlot, useEffect, useRef, useState } from "./vendor.js";
+import uPlot from "./uplot-1.6.32.js";
+import { html, useEffect, useRef, useState } from "./vendor.js";
 import { day, number } from "./format.js";
 import { Table } from "./parts.js";
 

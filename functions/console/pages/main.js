@@ -1,30 +1,26 @@
 // The frame around every page: who is signed in, the menu, the theme, and where the focus goes.
 import { html, render, useEffect, useState } from "./vendor.js";
 import { NoRole, SignIn } from "./door.js";
+import { Answer, Heading, useAnswer } from "./parts.js";
 import { link, parse } from "./router.js";
 import { arrive, scopes, signOut, whoami } from "./signin.js";
-import { ApiKeys } from "./api_keys.js";
-import { Audit } from "./audit.js";
-import { Client } from "./client.js";
-import { Clients } from "./clients.js";
-import { Connection } from "./connection.js";
-import { Connections } from "./connections.js";
-import { Health } from "./health.js";
-import { Overview } from "./overview.js";
-import { Providers } from "./providers.js";
-import { User } from "./user.js";
-import { Users } from "./users.js";
 
 const ICON = document.querySelector("link[rel=icon]").href;
+// A page's modules are fetched when it is opened: at the first visit few files are asked for at once, for each is an
+// execution of a function, and a new account has ten in all.
 const PAGES = {
-  overview: { title: "Overview", page: Overview },
-  users: { title: "Users", page: Users, one: User },
-  connections: { title: "Connections", page: Connections, one: Connection },
-  providers: { title: "Providers", page: Providers },
-  audit: { title: "Audit", page: Audit },
-  clients: { title: "Clients", page: Clients, one: Client },
-  "api-keys": { title: "API keys", page: ApiKeys },
-  health: { title: "Health", page: Health },
+  overview: { title: "Overview", page: () => import("./overview.js").then((m) => m.Overview) },
+  users: { title: "Users", page: () => import("./users.js").then((m) => m.Users), one: () => import("./user.js").then((m) => m.User) },
+  connections: {
+    title: "Connections",
+    page: () => import("./connections.js").then((m) => m.Connections),
+    one: () => import("./connection.js").then((m) => m.Connection),
+  },
+  providers: { title: "Providers", page: () => import("./providers.js").then((m) => m.Providers) },
+  audit: { title: "Audit", page: () => import("./audit.js").then((m) => m.Audit) },
+  clients: { title: "Clients", page: () => import("./clients.js").then((m) => m.Clients), one: () => import("./client.js").then((m) => m.Client) },
+  "api-keys": { title: "API keys", page: () => import("./api_keys.js").then((m) => m.ApiKeys) },
+  health: { title: "Health", page: () => import("./health.js").then((m) => m.Health) },
 };
 
 function App({ me }) {
@@ -37,18 +33,26 @@ function App({ me }) {
   const entry = PAGES[route.page];
   useEffect(() => {
     document.title = `${route.id ?? entry?.title ?? "Not found"} · Grantkeeper console`;
-    document.querySelector("main h1")?.focus();
   }, [route.page, route.id]);
-  const Page = (route.id === null ? entry?.page : entry?.one) ?? NotFound;
+  const load = (route.id === null ? entry?.page : entry?.one) ?? (async () => NotFound);
+  const name = `${route.page}/${route.id}`;
   const may = { write: scopes().has("admin:write"), audit: scopes().has("audit:read") };
   return html`<a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
     <${Bar} me=${me} here=${route.page} />
-    <main id="main" tabindex="-1"><${Page} key=${`${route.page}/${route.id}`} id=${route.id} query=${route.query} may=${may} me=${me} /></main>`;
+    <main id="main" tabindex="-1"><${Opened} key=${name} name=${name} load=${load} id=${route.id} query=${route.query} may=${may} me=${me} /></main>`;
+}
+
+/** A page, when its modules are there. */
+function Opened({ name, load, ...given }) {
+  const opened = useAnswer(() => load().catch(() => {
+    throw new Error("The page could not be loaded. Try again.");
+  }), name);
+  return html`<${Answer} of=${opened}>${(Page) => html`<${Page} ...${given} />`}</${Answer}>`;
 }
 
 function skip(event) {
   event.preventDefault(); // the fragment is the route
-  document.querySelector("main h1").focus();
+  document.querySelector("main h1")?.focus();
 }
 
 function Bar({ me, here }) {
@@ -87,10 +91,11 @@ function Theme() {
 }
 
 function NotFound() {
-  return html`<h1 tabindex="-1">No such page</h1><p>The menu shows what there is.</p>`;
+  return html`<${Heading}>No such page</${Heading}><p>The menu shows what there is.</p>`;
 }
 
 async function start() {
+  sessionStorage.removeItem("grantkeeper.tried"); // boot.js: everything came
   const place = document.getElementById("app");
   const show = (what) => {
     place.replaceChildren();

@@ -112,7 +112,9 @@ export function Section({ title, children, tools = null }) {
 
 /** A page's heading; the focus comes here when a route is opened. */
 export function Heading({ children, tools = null }) {
-  return html`<header class="page"><h1 tabindex="-1">${children}</h1>${tools && html`<div class="tools">${tools}</div>`}</header>`;
+  const place = useRef(null);
+  useEffect(() => place.current.focus(), []);
+  return html`<header class="page"><h1 tabindex="-1" ref=${place}>${children}</h1>${tools && html`<div class="tools">${tools}</div>`}</header>`;
 }
 
 /** A labelled field. */

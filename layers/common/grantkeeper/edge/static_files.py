@@ -45,11 +45,6 @@ class StaticFiles:
         found = (path for path in folder.iterdir() if Path(path.name.removesuffix(".gz")).suffix in MEDIA)
         self._files = {path.name.removesuffix(".gz"): path for path in found}
 
-    @property
-    def names(self) -> frozenset[str]:
-        """Every file that can be asked for."""
-        return frozenset(self._files)
-
     def page(self, name: str, request: Request) -> Response:
         """An HTML page; 304 when the browser has it."""
         answer = sent(self._folder / name, "text/html; charset=utf-8", request, cache_control=self._cache_control)
