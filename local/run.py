@@ -77,6 +77,8 @@ def _run(options: argparse.Namespace, stack: ExitStack) -> None:
     edge = _listen(options.port, report=lambda function, error: print(f"{function}: {error}", file=errors))
     stack.callback(edge.server_close)
     _serve(edge, stack)
+    scratch = _empty_directory(state / "emulator")
+    stack.callback(shutil.rmtree, scratch, ignore_errors=True)
     children = Children(logs)
     stack.callback(_stop_children, children)
     public_url = f"http://{options.host}:{edge.port}"
@@ -84,7 +86,7 @@ def _run(options: argparse.Namespace, stack: ExitStack) -> None:
         console.print(f"  {sentence}", soft_wrap=True, markup=False)
 
     with _step("Start the AWS emulator"):
-        url = aws.start(children, port=options.ministack_port or free_port(4566))
+        url = aws.start(children, port=options.ministack_port or free_port(4566), scratch=scratch)
     # The stores read these where botocore does; whatever account this shell belongs to is out of reach from here.
     os.environ.update({name: value for name, value in aws.environment(url).items() if name.startswith("AWS_")})
     with _step("Start the demo OpenID provider"):
@@ -197,6 +199,12 @@ def _sweeper(functions: dict[str, str]) -> str:
 def _directory(path: Path) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def _empty_directory(path: Path) -> Path:
+    """What a run that was killed has left there goes."""
+    shutil.rmtree(path, ignore_errors=True)
+    return _directory(path).resolve()
 
 
 def _stop(*_: object) -> None:

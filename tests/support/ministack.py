@@ -43,6 +43,7 @@ def _start(log: Path) -> Mapping[str, Any]:
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "PERSIST_STATE": "0",
+            "TMPDIR": str(log.parent),
         },
         cwd=log.parent,
     )
