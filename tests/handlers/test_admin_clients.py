@@ -248,12 +248,28 @@ def test_k13_a_clients_keys_are_all_revoked_by_one_call(api: Any) -> None:
         replace(first, key_id="alices", secret_hash="x", sub="usr_alice"), audit=api.world.event("api_key.created")
     )
     answer = on(api, "POST", f"{ONE}/revoke-api-keys", "app", operator)
-    assert answer.body == {"revoked": 4, "more": False}
+    assert answer.body == {"revoked": 4, "more": False, "cursor": None}
     api.world.now += 31
     named = {"user_sub": "usr_alice"}
     assert {api.call("GET", "/v1/connections", as_=key, query=named).status for key in mine} == {401}
     assert api.call("GET", "/v1/connections", as_=other, query=named).status in (200, 404)
     assert api.call("GET", "/v1/admin/users", as_=api.key(None, "admin:read")).status == 200
+
+
+def test_k13_the_next_hundred_is_asked_for_with_the_cursor(api: Any) -> None:
+    """Which is of this client's keys alone."""
+    operator = api.key(None, "admin:write")
+    made = api.key("app")
+    first = api.world.wiring.api_keys.get(made["x-api-key"].split("_")[1])
+    for number in range(100):
+        api.world.wiring.api_keys.put(
+            replace(first, key_id=f"z{number:03d}", secret_hash="x"), audit=api.world.event("api_key.created")
+        )
+    answer = on(api, "POST", f"{ONE}/revoke-api-keys", "app", operator).body
+    assert (answer["revoked"], answer["more"]) == (100, True)
+    onward = {"cursor": answer["cursor"]}
+    assert on(api, "POST", f"{ONE}/revoke-api-keys", "spa", operator, query=onward).status == 400
+    assert on(api, "POST", f"{ONE}/revoke-api-keys", "app", operator, query=onward).body["revoked"] == 1
 
 
 def test_keys_are_listed_by_user_too_and_a_filter_that_is_no_id_is_refused(api: Any) -> None:

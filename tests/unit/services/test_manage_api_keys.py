@@ -46,8 +46,9 @@ def live(world: Any) -> set[str]:
     return {key.key_id for key in world.api_keys.list() if key.status == "active"}
 
 
-def all_of(world: Any, client_id: str) -> Any:
-    return revoke_all(client_id, clients=world.clients, api_keys=world.api_keys, pages=world.api_key_pages, by=BY)
+def all_of(world: Any, client_id: str, position: str | None = None) -> Any:
+    keys, pages = world.api_keys, world.api_key_pages
+    return revoke_all(client_id, clients=world.clients, api_keys=keys, pages=pages, by=BY, position=position)
 
 
 def test_k03_a_key_is_made_for_a_client_and_shown_once(world: Any) -> None:
@@ -135,7 +136,7 @@ def test_k13_all_of_a_clients_keys_are_revoked_and_nobody_elses(world: Any) -> N
     assert live(world) == {"k4", "k5"}
     told = [each for each in world.audit.day("2026-11-21", limit=99)[0] if each.action == "api_key.revoked"]
     assert {each.details["key_id"] for each in told} == {"k1", "k2"}
-    assert (all_of(world, "cli_1").revoked, all_of(world, "cli_1").more) == (0, False)
+    assert (all_of(world, "cli_1").revoked, all_of(world, "cli_1").position) == (0, None)
 
 
 def test_k13_more_keys_than_one_call_may_revoke_are_told(world: Any) -> None:
@@ -143,9 +144,23 @@ def test_k13_more_keys_than_one_call_may_revoke_are_told(world: Any) -> None:
     for number in range(AT_ONCE + 5):
         keep(world, f"k{number:03d}")
     first = all_of(world, "cli_1")
-    assert (first.revoked, first.more) == (AT_ONCE, True)
-    second = all_of(world, "cli_1")
-    assert (second.revoked, second.more) == (5, False)
+    assert first.revoked == AT_ONCE
+    second = all_of(world, "cli_1", first.position)
+    assert (second.revoked, second.position) == (5, None)
+    assert live(world) == set()
+
+
+def test_k13_keys_that_ended_long_ago_hide_no_live_one(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that looks at dead ones alone revokes none, and says where the next goes on: the end is reached."""
+    monkeypatch.setattr("grantkeeper.stores.list_pages.READ_AT_ONCE", 3)
+    for number in range(30):
+        keep(world, f"k{number:02d}", status="active" if number > 27 else "revoked")
+    position, revoked, calls = None, 0, 0
+    while calls == 0 or (position is not None and calls < 9):
+        done = all_of(world, "cli_1", position)
+        position, revoked, calls = done.position, revoked + done.revoked, calls + 1
+    assert (revoked, position) == (2, None)
+    assert calls > 1
     assert live(world) == set()
 
 

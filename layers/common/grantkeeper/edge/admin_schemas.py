@@ -159,10 +159,11 @@ class AdminApiKeyRequest(TypedDict):
 
 
 class RevokedApiKeys(TypedDict):
-    """How many keys this call revoked; `more` says to call again."""
+    """How many keys this call revoked; `more` says to call again, with the `cursor`."""
 
     revoked: int
     more: bool
+    cursor: str | None
 
 
 class AdminBreaker(TypedDict):

@@ -68,10 +68,10 @@ class ShownClientKey:
 
 @dataclass(frozen=True, slots=True)
 class RevokedKeys:
-    """How many keys a call revoked, and whether some are left for the next."""
+    """How many keys a call revoked, and where the next goes on; None at the end."""
 
     revoked: int
-    more: bool
+    position: str | None
 
 
 def new_key(*, client_id: str | None, name: str, scopes: tuple[str, ...], days: int, now: int) -> ShownClientKey:
@@ -119,11 +119,24 @@ def revoke_key(key_id: str, *, api_keys: ApiKeys, by: Acting) -> None:
         raise NotFound("No such key.")
 
 
-def revoke_all(client_id: str, *, clients: Clients, api_keys: ApiKeys, pages: ApiKeyPages, by: Acting) -> RevokedKeys:
+def revoke_all(
+    client_id: str,
+    *,
+    clients: Clients,
+    api_keys: ApiKeys,
+    pages: ApiKeyPages,
+    by: Acting,
+    position: str | None = None,
+) -> RevokedKeys:
     """
     Revoke every key of a client, its users' own among them (K-13), a hundred a call.
 
-    The list may be a moment late: a key made in the same second may be left. Disabling the client refuses it too.
+    A call looks at a bounded number of keys, and those that ended long ago are among them: it may revoke none and not
+    be the last. The list may be a moment late: a key made in the same second may be left. Disabling the client refuses
+    it too.
+
+    Args:
+        position: What the call before returned. Without one it begins at the client's first key again.
 
     Raises:
         NotFound: No such client.
@@ -131,9 +144,9 @@ def revoke_all(client_id: str, *, clients: Clients, api_keys: ApiKeys, pages: Ap
     """
     if not ids.is_id(client_id) or clients.get(client_id) is None:
         raise NotFound("No such client.")
-    found, onward = pages.page(client_id=client_id, where={"status": "active"}, after=None, limit=AT_ONCE)
+    found, onward = pages.page(client_id=client_id, where={"status": "active"}, after=position, limit=AT_ONCE)
     revoked = sum(_revoke(key, api_keys=api_keys, by=by) for key in found)
-    return RevokedKeys(revoked, more=onward is not None)
+    return RevokedKeys(revoked, onward)
 
 
 def _revoke(key: ApiKey, *, api_keys: ApiKeys, by: Acting) -> bool:

@@ -9,6 +9,7 @@ from grantkeeper.edge.cursors import page_limit
 from grantkeeper.edge.http import App, Request, Response, json_response
 from grantkeeper.edge.operations import Operation
 from grantkeeper.errors import BadRequest
+from grantkeeper.services.acting import Acting
 from grantkeeper.services.manage_api_keys import WantedClientKey, create_key, revoke_all, revoke_key
 
 FILTERS = ("client_id", "user")
@@ -60,18 +61,28 @@ def add_routes(app: App, desk: Desk) -> None:
         revoke_key(request.path_params["id"], by=desk.acting(request), api_keys=desk.wiring.api_keys)
         return Response(204)
 
-    @app.route("POST /v1/admin/clients/{id}/revoke-api-keys", operation=Operation("RevokedApiKeys", access=WRITE))
+    @app.route(
+        "POST /v1/admin/clients/{id}/revoke-api-keys",
+        operation=Operation("RevokedApiKeys", query=("cursor",), access=WRITE),
+    )
     def post_admin_client_revoke_api_keys(request: Request) -> Response:
-        """Revoke every key of a client, its users' own among them, a hundred a call; `more` says to call again."""
-        by = desk.acting(request)
+        """
+        Revoke every key of a client, its users' own among them, a hundred a call.
+
+        `more` says to call again, with the `cursor`: a call looks at 2,000 keys at most, dead ones too.
+        """
+        principal = desk.caller(request)
+        query = ("admin revoke api keys", request.path_params["id"])
         done = revoke_all(
             request.path_params["id"],
             clients=desk.wiring.clients,
             api_keys=desk.wiring.api_keys,
             pages=desk.wiring.api_key_pages,
-            by=by,
+            by=Acting.of(principal, now=desk.now(), request_id=request.request_id),
+            position=desk.position(request, principal=principal, query=query),
         )
-        return json_response({"revoked": done.revoked, "more": done.more})
+        cursor = desk.cursor(done.position, principal=principal, query=query)
+        return json_response({"revoked": done.revoked, "more": cursor is not None, "cursor": cursor})
 
 
 def _id(request: Request, name: str) -> str | None:
