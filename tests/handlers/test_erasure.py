@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from grantkeeper.services.erase_user import SETTLES
+from grantkeeper.services.erase_user import SETTLES, erasure_state
 from tests.doubles.api import api_of
 from tests.doubles.connect_world import BOB
 from tests.doubles.deployment import trail
@@ -106,6 +106,25 @@ def test_one_erasure_that_fails_holds_up_no_other(api, monkeypatch):
     monkeypatch.setattr(type(api.world.wiring.erasure), "traces", traces)
 
     assert tick(api, monkeypatch) == {"unfinished": 2, "erased": 1, "failed": 1}
+
+
+def test_erasures_that_wait_hold_up_no_other(api, monkeypatch):
+    """A tick has room for some, and does not always begin with the same ones."""
+    for sub in ("usr_alice", "usr_bob"):
+        ask(api, "erase", sub=sub, body={"confirm": sub})
+    api.world.now += SETTLES  # hers waits for the provider, whom nobody told
+
+    starts = iter(["usr_a", "usr_b", "usr_z"])
+    function = Function("erasure", api.world.wiring)
+    monkeypatch.setattr(function.module, "AT_ONCE", 1)
+    monkeypatch.setattr(function.module.ids, "new_id", lambda _kind: next(starts))
+    looked_at = []
+    monkeypatch.setattr(function.module, "_go_on", lambda sub, _context: looked_at.append(sub) or done)
+    done = erasure_state("usr_alice", ports=api.world.wiring, now=api.world.now)
+    for _ in range(3):
+        function.module.handler(TICK, CONTEXT)
+
+    assert looked_at == ["usr_alice", "usr_bob", "usr_alice"]
 
 
 def test_a_tick_goes_on_until_it_has_to_wait(api, monkeypatch):

@@ -11,7 +11,7 @@ from grantkeeper.stores import keys
 from grantkeeper.stores.audit_item import audit_writes
 from grantkeeper.stores.connection_item import read_connection
 from grantkeeper.stores.items import Item, from_value, to_item, to_value
-from grantkeeper.stores.list_pages import list_page
+from grantkeeper.stores.list_pages import key_at, list_page
 from grantkeeper.stores.people import UNFINISHED, still_admin
 from grantkeeper.stores.retrying import TransactionFailed
 from grantkeeper.stores.revocation import PUBLIC
@@ -51,9 +51,18 @@ class DynamoErasure:
             return None
         return Erased(sub, from_value(item["erased_at"]), finished="list_pk" not in item)
 
-    def unfinished(self, *, limit: int) -> Sequence[str]:
-        """Subs whose erasure is not finished, possibly a moment late."""
-        return [from_value(item["sub"]) for item in list_page(self._table, UNFINISHED, limit=limit).items]
+    def unfinished(self, *, limit: int, start: str) -> Sequence[str]:
+        """
+        Subs whose erasure is not finished, possibly a moment late.
+
+        Args:
+            limit: How many at most.
+            start: A sub, there or not: those behind it in order come first, then the others from the beginning.
+        """
+        behind = key_at(UNFINISHED, (*keys.user(start), start))
+        pages = [list_page(self._table, UNFINISHED, after=after, limit=limit) for after in (behind, None)]
+        subs = [from_value(item["sub"]) for page in pages for item in page.items]
+        return list(dict.fromkeys(subs))[:limit]
 
     def begin(self, user: User, *, now: int, admin: str | None, audit: AuditEvent) -> bool:
         """
