@@ -272,6 +272,23 @@ def test_a_call_ends_a_bounded_number_of_connections(monkeypatch):
     erased_to_the_end(world)
 
 
+def test_a_call_deletes_a_bounded_number_of_other_things(world, monkeypatch):
+    """Also when the connections it ended have used up what was left of its room."""
+    monkeypatch.setattr("grantkeeper.services.erase_user.PLAIN_ROOM", 4)  # two sessions and two keys
+    w = world.wiring
+    connected = len(w.seen_connections.ids_of_user(SUB))
+    before = erasure_state(SUB, ports=w, now=world.now).left
+    assert connected > 0
+
+    done = erase_user(SUB, by=ROOT, ports=w, now=world.now)
+
+    assert done.removed["sessions"] + done.removed["api_keys"] == 4
+    assert done.removed["connections"] == connected
+    kept = ("identities", "consents", "pictures")
+    assert {kind: done.left.get(kind) for kind in kept} == {kind: before[kind] for kind in kept}
+    assert done.again_at == world.now  # there is more than one call does
+
+
 def test_t10_nobody_erases_himself_and_no_key_an_admin(world):
     """Nor does somebody who is no admin any more."""
     world.add_user("usr_root", role="admin")

@@ -135,7 +135,7 @@ def _begun(run: _Run) -> Erased:
 
 
 def _remove(run: _Run, traces: Sequence[Trace], removed: Counter[str]) -> None:
-    for batch in _batches(traces[: PLAIN_ROOM - sum(removed.values())]):
+    for batch in _batches(traces[: max(0, PLAIN_ROOM - sum(removed.values()))]):
         event = run.event("user.traces_erased", kind=batch[0].kind, count=str(len(batch)))
         run.ports.erasure.remove(run.sub, batch, audit=event)
         removed[batch[0].kind] += len(batch)
