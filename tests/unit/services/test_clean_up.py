@@ -168,7 +168,7 @@ def test_withdrawn_consents_of_a_removed_connection_go_too_and_too_many_keep_it(
 def test_an_expired_or_revoked_key_goes_and_a_good_one_stays(world: Any) -> None:
     """Whatever came first counts; a user's key leaves his list."""
     world.api_keys.put(api_key(key_id="expired", secret_hash="1", sub="usr_1", expires_at=NOON), audit=event())
-    world.api_keys.put(api_key(key_id="revoked", secret_hash="2", expires_at=LATER + DAY), audit=event())
+    world.api_keys.put(api_key(key_id="revoked", secret_hash="2", sub="usr_1", expires_at=LATER + DAY), audit=event())
     world.api_keys.put(api_key(key_id="good", secret_hash="3", expires_at=LATER + DAY), audit=event())
     world.api_keys.put(api_key(key_id="young", secret_hash="4", expires_at=LATER - DAY), audit=event())
     revoke_key("revoked", api_keys=world.api_keys, by=replace(BY, now=NOON))
@@ -177,7 +177,7 @@ def test_an_expired_or_revoked_key_goes_and_a_good_one_stays(world: Any) -> None
     done = clean(world)
     assert (done.removed, done.young, done.kept) == ({"api_keys": 2}, {"api_keys": 1}, {})
     assert {key.key_id for key in world.api_keys.list()} == {"good", "young"}
-    assert world.api_keys.of_user("usr_1") == []
+    assert world.api_keys.of_user("usr_1") == world.erasure.traces("usr_1") == []
     assert {each.details["key_id"] for each in removals(world)} == {"expired", "revoked"}
     with pytest.raises(NotFound):
         revoke_key("expired", api_keys=world.api_keys, by=BY)

@@ -150,6 +150,28 @@ def test_others_keep_what_is_theirs(world):
     assert world.wiring.users.get("usr_bob").status == "active"
 
 
+def test_keys_revoked_a_moment_ago_are_found_without_a_look_at_all_keys(world):
+    """By what stands in the user's own partition: no index is read, which may be late and holds everybody's."""
+    client, asked = world.wiring.aws.dynamodb, []
+    query = client.query
+    client.query = lambda **request: asked.append(request.get("IndexName")) or query(**request)
+    try:
+        traces = world.wiring.erasure.traces(SUB)
+    finally:
+        client.query = query
+    assert {trace.name for trace in traces if trace.kind == "api_keys"} == {"key0", "key1"}
+    assert set(asked) == {None}
+
+
+def test_a_key_that_stands_in_two_lists_is_erased_all_the_same(world):
+    """One that was stored again after it was revoked: its two entries go one after the other."""
+    w = world.wiring
+    w.api_keys.put(w.api_keys.get("key1"), audit=audit_event("api_key.rotated"))
+    assert erased_to_the_end(world).left == {}
+    assert of_hers(world, "grants")[1] == []
+    assert not [row for row in of_hers(world, "grants")[0] if "key1" in row]
+
+
 def test_an_identity_that_is_somebody_elses_by_now_is_left_to_him(world):
     """Only her own entry goes."""
     moved = Identity("https://third.example", "moved", SUB, "third", NOON)

@@ -64,7 +64,11 @@ class DynamoApiKeys:
         return True
 
     def revoke(self, key: ApiKey, *, audit: AuditEvent) -> bool:
-        """The key stays, revoked, for whoever reads the trail; it leaves its user's list."""
+        """The key stays, revoked, for whoever reads the trail; it leaves its user's list. That it was his is kept."""
+        of_user = []
+        if key.sub is not None:
+            kept = self._table.to_put(key_item(keys.ended_api_key(key.sub, key.key_id)))
+            of_user = [self._table.to_delete(keys.user_api_key(key.sub, key.key_id)), kept]
         writes = [
             self._table.to_update(
                 keys.api_key(key.key_id),
@@ -72,7 +76,7 @@ class DynamoApiKeys:
                 condition="attribute_exists(#pk) AND #status <> :revoked",
                 values={":revoked": "revoked", ":now": audit.time},
             ),
-            *([] if key.sub is None else [self._table.to_delete(keys.user_api_key(key.sub, key.key_id))]),
+            *of_user,
         ]
         try:
             self._table.transact([*writes, *audit_writes(self._audit, audit)])

@@ -98,7 +98,8 @@ class DynamoDeadRows:
         values = {":before": ended_before, ":revoked": "revoked"}
         writes = [self._delete(keys.api_key(dead.id), condition, values)]
         if dead.sub is not None:
-            writes.append(self._table.to_delete(keys.user_api_key(dead.sub, dead.id)))
+            entries = keys.user_api_key(dead.sub, dead.id), keys.ended_api_key(dead.sub, dead.id)
+            writes += [self._table.to_delete(entry) for entry in entries]
         return self._removed(writes, audit)
 
     def _consents(self, dead: DeadConnection) -> list[Item]:

@@ -18,18 +18,18 @@ from grantkeeper.stores.revocation import PUBLIC
 from grantkeeper.stores.table import Table, is_own, key_item, new_write_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from types_boto3_dynamodb import DynamoDBClient
 
     from grantkeeper.model import AuditEvent
 
-KEY_PAGES = 50  # of the index of API keys: those of a user that were revoked stand in no list of his
 _KINDS: dict[str, TraceKind] = {
     "IDENTITY": "identities",
     "CONSENT": "consents",
     "WITHDRAWN": "consents",
     "KEY": "api_keys",
+    "ENDEDKEY": "api_keys",
     "AVATAR": "pictures",
     "CONN": "connections",
     "PAST": "past_connections",
@@ -101,31 +101,20 @@ class DynamoErasure:
     # --- what stands there ---
 
     def traces(self, sub: str) -> Sequence[Trace]:
-        """Everything that stands of a user but his profile, or tombstone; consistent, but for keys long revoked."""
+        """Everything that stands of a user but his profile, or tombstone; consistent."""
         partition = keys.user(sub)[0]
         found = [
             _trace(item)
             for item in self._table.query(partition, only="#pk, #sk, #connection_id, #looked_at")
             if item["sk"]["S"] != "USER"
         ]
+        # A key with two entries is told once: one transaction writes no item twice. The other entry comes next time.
+        found = list({(trace.kind, trace.name): trace for trace in found}.values())
         found += [
             Trace("sessions", item["sk"]["S"].partition("#")[2], from_value(item["family"]))
             for item in self._requests.query(partition, only="#pk, #sk, #family")
         ]
-        listed = {trace.name for trace in found if trace.kind == "api_keys"}
-        found += [Trace("api_keys", key_id) for key_id in self._keys_of(sub) if key_id not in listed]
         return found
-
-    def _keys_of(self, sub: str) -> Iterator[str]:
-        """Ids of all keys that say they are his, the revoked too, as the index has them."""
-        after = None
-        for _ in range(KEY_PAGES):
-            page = list_page(self._table, "APIKEY", where={"sub": sub}, after=after, limit=100)
-            yield from (from_value(item["key_id"]) for item in page.items)
-            after = page.stopped_at
-            if after is None:
-                return
-        raise StoreUnavailable("There are too many API keys to look through.")
 
     def one_time(self, *, errands: Sequence[str], connect_sessions: Sequence[str]) -> Sequence[Trace]:
         """Of these, what stands still, expired or not; consistent."""
@@ -196,7 +185,7 @@ class DynamoErasure:
                 return [self._requests.to_delete((trace.name, trace.beside))]
             case "api_keys":
                 key = self._table.to_delete(keys.api_key(trace.name), condition=mine, values=own)
-                return [key, self._table.to_delete(keys.user_api_key(sub, trace.name))]
+                return [key, self._table.to_delete((partition, trace.beside))]
             case "identities":
                 found = (trace.name, "IDENTITY")
                 item = self._table.get(found)
@@ -223,7 +212,7 @@ def _trace(item: Item) -> Trace:
         case "past_connections":
             return Trace(kind, sk.partition("#")[2], looked_at=from_value(item.get("looked_at", {"N": "0"})))
         case "api_keys":
-            return Trace(kind, sk.partition("#")[2])
+            return Trace(kind, sk.partition("#")[2], sk)
     return Trace(kind, sk)
 
 

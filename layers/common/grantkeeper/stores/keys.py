@@ -114,6 +114,11 @@ def user_api_key(sub: str, key_id: str) -> Key:
     return f"USER#{sub}", f"KEY#{key_id}"
 
 
+def ended_api_key(sub: str, key_id: str) -> Key:
+    """That a revoked key was a user's: it is in his list no more, and whoever erases him finds it by this."""
+    return f"USER#{sub}", f"ENDEDKEY#{key_id}"
+
+
 def api_key(key_id: str) -> Key:
     """An API key by its public id."""
     return f"APIKEY#{key_id}", "APIKEY"
