@@ -6,12 +6,14 @@ import re
 import shlex
 from collections.abc import Iterator
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 import botocore.session
 import click
 import pytest
 from botocore import xform_name
+from samcli.cli.types import CfnParameterOverridesType
 
 from cli.main import cli
 from tests.infrastructure.template import ROOT, source
@@ -19,6 +21,7 @@ from tests.infrastructure.template import ROOT, source
 GLOBAL_OPTIONS = {"--query", "--output", "--region", "--profile", "--no-cli-pager", "--no-paginate"}
 CUSTOM = {("logs", "tail"), ("configure", "sso"), ("sso", "login"), ("cloudformation", "deploy")}  # the CLI's own
 LOGICAL_ID = re.compile(r"\b(?:logs|physical) ([A-Z][A-Za-z]+)")
+OVERRIDES = "--parameter-overrides"
 OUTPUT = re.compile(r"\boutput ([A-Z][A-Za-z]+)")
 
 
@@ -161,3 +164,17 @@ def test_links_between_pages_lead_somewhere(page):
             broken.append(target)
 
     assert broken == []
+
+
+def test_parameters_of_a_deployment_reach_sam_as_they_are_written():
+    """SAM cuts a value at a blank that no quotes of its own hold together, and says nothing of the rest."""
+    given = [words[words.index(OVERRIDES) + 1 :] for _, words in commands("sam") if OVERRIDES in words]
+    assert given
+    for words in given:
+        shown = [
+            re.sub(r"\$\([^)]*\)", "made", word) for word in takewhile(lambda word: not word.startswith("--"), words)
+        ]
+        meant = {name: value.strip('"') for name, _, value in (word.partition("=") for word in shown)}
+
+        assert CfnParameterOverridesType().convert(tuple(shown), None, None) == meant
+        assert meant.keys() <= source()["Parameters"].keys()
