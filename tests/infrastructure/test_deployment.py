@@ -208,6 +208,21 @@ def test_the_distribution_keeps_public_documents_and_nothing_else():
     assert (policy["MinTTL"], policy["DefaultTTL"]) == (0, 0)
 
 
+def test_the_distribution_keeps_no_error_that_one_caller_got_for_the_next():
+    """
+    CloudFront keeps errors for ten seconds where nothing is said, under the path alone and whatever `Cache-Control` says.
+
+    https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/HTTPStatusCodes.html
+    """
+    config = deployed(**CDN)["Distribution"]["Properties"]["DistributionConfig"]
+    said = {each["ErrorCode"]: each for each in config["CustomErrorResponses"]}
+
+    assert set(said) == {404, 414, 500, 501, 502, 503, 504}
+    for each in said.values():
+        assert each["ErrorCachingMinTTL"] == 0
+        assert "ResponsePagePath" not in each  # the answer is ours
+
+
 def test_the_secret_reaches_the_distribution_and_only_its_hash_the_functions():
     """Who may read a function's configuration cannot pass for the distribution."""
     assert source()["Parameters"]["OriginSecret"]["NoEcho"] is True
