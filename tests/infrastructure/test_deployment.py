@@ -210,7 +210,7 @@ def test_the_distribution_keeps_public_documents_and_nothing_else():
 
 def test_the_distribution_keeps_no_error_that_one_caller_got_for_the_next():
     """
-    CloudFront keeps errors for ten seconds where nothing is said, under the path alone and whatever `Cache-Control` says.
+    Where nothing is said CloudFront keeps them for ten seconds, under the path alone and whatever `Cache-Control` says.
 
     https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/HTTPStatusCodes.html
     """
@@ -267,6 +267,21 @@ def test_the_list_of_what_a_deployer_may_do_names_every_service_of_the_template(
     services = {body["Type"].split("::")[1].lower() for body in translated()["Resources"].values()}
 
     assert {service.removesuffix("v2") for service in services} <= rows
+
+
+def test_the_list_of_what_a_deployer_may_do_lets_him_hand_on_every_role():
+    """Whoever passes a role needs a word for each service that takes it, the webhook's among them."""
+    page = (ROOT / "docs" / "deployment.md").read_text()
+    [row] = [line for line in page.splitlines() if line.startswith("| iam |")]
+    roles = of_kind(translated()["Resources"], "AWS::IAM::Role").values()
+    takers = {
+        statement["Principal"]["Service"].partition(".")[0]
+        for role in roles
+        for statement in role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    }
+
+    assert "events" in takers
+    assert takers <= set(re.findall(r"[a-z]+", row.partition("PassRole to ")[2].partition(";")[0]))
 
 
 def test_parameters_of_a_deployment_are_explained_where_they_may_be_changed():
