@@ -239,6 +239,33 @@ def test_f21_an_entry_that_cannot_be_counted_is_parked_and_blocks_nobody(world, 
     assert {json.loads(m["Body"])["event_id"] for m in parked_messages(world)} == {odd.id}
 
 
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"action": {"M": {}}},
+        {"id": {"N": "1"}},
+        {"id": {"NULL": True}},
+        {"actor": {"S": "x" * 300_000}},
+        {"sub": {"B": b"x"}},
+        {"time": {"N": "1.5"}},
+        {"details": {"S": "x"}},
+    ],
+    ids=lambda strange: next(iter(strange)),
+)
+def test_f21_an_entry_of_other_types_is_parked_and_blocks_nobody(world, function, strange):
+    """DynamoDB takes any type under any name; the entries behind it are counted all the same."""
+    connected(world)
+    row = next(r for r in trail_records(world) if "day_pk" in r["dynamodb"]["NewImage"])
+    odd, good = copy.deepcopy(row), copy.deepcopy(row)
+    odd["dynamodb"]["NewImage"] |= {"action": {"S": "connection.activated"}, **strange}
+    good["dynamodb"]["NewImage"] |= wire(to_item(event(action="connection.activated", provider="google")))
+
+    assert function.handler({"Records": [odd, good]}, CONTEXT) == {"batchItemFailures": []}
+
+    assert world.counters.totals()["connections/google/active"] == 1
+    assert [json.loads(message["Body"])["kind"] for message in parked_messages(world)] == ["unreadable_record"]
+
+
 def test_r03_an_old_row_put_back_rings_the_alarm_at_once(world, function, capsys):
     """Not at the next refresh: the stream shows a generation that falls, which no writer of ours makes."""
     forward = saved_generation(world)

@@ -74,7 +74,7 @@ def countable(what: Counted) -> bool:
     """Tell whether its names and its time are ones."""
     try:
         datetime.fromtimestamp(what.time, UTC)
-        return what.time >= 0 and all(COUNTER_NAME.match(name) for name in what.changes)
+        return isinstance(what.time, int) and what.time >= 0 and all(COUNTER_NAME.match(name) for name in what.changes)
     except (ArithmeticError, OSError, TypeError, ValueError):
         return False
 

@@ -11,6 +11,7 @@ from grantkeeper.stores.audit_item import event_of
 from grantkeeper.stores.grant_item import read_grant
 
 TTL_SERVICE = "dynamodb.amazonaws.com"
+LONGEST_WORD = 2048  # letters of an id or enum of ours: far beyond any, and far below what the bus takes
 
 
 class UnreadableRecord(ValueError):
@@ -99,9 +100,22 @@ def new_entry(record: Mapping[str, Any]) -> AuditEvent | None:
     try:
         if record["eventName"] != "INSERT" or "day_pk" not in record["dynamodb"]["NewImage"]:
             return None
-        return event_of(record["dynamodb"]["NewImage"])
+        event = event_of(record["dynamodb"]["NewImage"])
+        _require_words(event)
     except (KeyError, TypeError, ValueError):
         raise UnreadableRecord(_name(record)) from None
+    return event
+
+
+def _require_words(event: AuditEvent) -> None:
+    """An item may hold any type under any name, and what is not a word would hold up its whole shard at every try."""
+    always = (event.id, event.action, event.actor)
+    mostly = (event.sub, event.connection_id, event.client_id, event.provider, event.service, event.reason)
+    words = (*always, *(word for word in (*mostly, event.request_id) if word is not None))
+    if not all(isinstance(word, str) and len(word) <= LONGEST_WORD for word in words):
+        raise TypeError("an entry is told in words")
+    if not isinstance(event.time, int) or not isinstance(event.details, Mapping):
+        raise TypeError("an entry has a time and details")
 
 
 def tampers(record: Mapping[str, Any]) -> bool:
