@@ -74,7 +74,6 @@ def disconnector(connection_id: str, ports: Ports, run: Run) -> str:
         connection_id,
         principal=KEY,
         connections=ports.connections,
-        grants=ports.grants,
         work_queue=ports.work_queue,
         catalog=ports.catalog,
         now=run.clock(),

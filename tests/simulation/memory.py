@@ -348,6 +348,10 @@ class MemoryConnections:
         t.audit[audit.id] = audit
         return revoked
 
+    def unerased(self, connection_id: str) -> Sequence[int]:
+        rows = [self._t.rows[key] for key in sorted(self._t.rows) if key[0] == connection_id]
+        return [row.generation for row in rows if row.status == "revoked" and row.due_at is not None]
+
     def erase(self, connection_id: str, *, audit: AuditEvent, write_ids: Collection[str] | None = None) -> None:
         t, erased = self._t, False
         for key, row in list(t.rows.items()):

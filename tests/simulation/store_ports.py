@@ -45,6 +45,7 @@ OPERATIONS = {  # port method → (class of call, seconds until a refusal is fin
     "connections.touch": ("write", 0.5),
     "connections.update_forecast": ("write", 3.0),
     "connections.update_metadata": ("write", 3.0),
+    "connections.unerased": ("read", 3.0),
 }
 LAGGING = 0.1  # of the looks at the due index see it as it was at the look before
 TRANSACTIONS = frozenset({

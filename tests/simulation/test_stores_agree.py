@@ -110,6 +110,7 @@ def _odd_call(tables: Any, rng: Random, at: int) -> None:
         "discard": lambda: connections.discard("con_a", session, audit=audit),
         "confirm": lambda: _confirm(tables, session, now, audit),
         "disconnect": lambda: rng.random() < 0.3 and connections.disconnect("con_a", now=now, audit=audit),
+        "unerased": lambda: connections.unerased("con_a"),
         "erase": lambda: connections.erase(
             "con_a", audit=audit, write_ids=rng.choice((None, {stored.write_id}, {"x"}))
         ),
