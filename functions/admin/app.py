@@ -9,8 +9,8 @@ from aws_lambda_powertools import Logger
 
 from grantkeeper import wiring
 from grantkeeper.edge.admin import api_keys, audit, cleanup, clients, connections, health, providers, users
-from grantkeeper.edge.admin.desk import Desk
 from grantkeeper.edge.bugs import report_bugs
+from grantkeeper.edge.desk import Desk
 from grantkeeper.edge.http import App
 
 logger = Logger()

@@ -20,12 +20,12 @@ from grantkeeper.edge.connection_views import (
     status_view,
 )
 from grantkeeper.edge.consent_page import consent_page, form_token_of, require_own_form
-from grantkeeper.edge.cursors import Cursors, page_limit
+from grantkeeper.edge.cursors import page_limit
+from grantkeeper.edge.desk import Desk
 from grantkeeper.edge.http import App, Request, Response, json_response, see_other
 from grantkeeper.edge.operations import KEYS_TOO, Access, Operation
 from grantkeeper.edge.pages import error_page
 from grantkeeper.edge.pictures import picture_response
-from grantkeeper.edge.principals import permitted
 from grantkeeper.errors import BadRequest, BrowserMismatch, GrantkeeperError, TooManyRequests
 from grantkeeper.model import Connection, Principal
 from grantkeeper.services.add_api_key import NewApiKey, add_api_key
@@ -56,6 +56,7 @@ app_wiring.warm_up(
     "api_keys", "clients", "connections", "connect_sessions", "users", "key_set", "provider_items", "rate_limits"
 )
 browser_route = BrowserRoutes(app, lambda: app_wiring.clients)
+desk = Desk(app, lambda: app_wiring, lambda: _now())  # noqa: PLW0108 - a test brings another clock
 
 
 @browser_route(
@@ -64,7 +65,7 @@ browser_route = BrowserRoutes(app, lambda: app_wiring.clients)
 )
 def post_connect_session(request: Request) -> Response:
     """Let one user connect one service."""
-    principal = _principal(request)
+    principal = desk.caller(request)
     wanted = ConnectRequest.parse(request.json())
     _limit_opening(principal)
     opened = open_connect_session(
@@ -90,7 +91,7 @@ def post_connect_session(request: Request) -> Response:
 )
 def post_complete(request: Request) -> Response:
     """Confirm a connection for the user who came back."""
-    principal = _principal(request)
+    principal = desk.caller(request)
     connection = confirm_connection(
         request.path_params["id"],
         Confirmation.parse(request.json()),
@@ -112,7 +113,7 @@ def post_complete(request: Request) -> Response:
 )
 def post_connection(request: Request) -> Response:
     """Keep an API key of a user for a service."""
-    principal = _principal(request)
+    principal = desk.caller(request)
     new = NewApiKey.parse(request.json())
     _limit_opening(principal)
     connection = add_api_key(
@@ -136,7 +137,7 @@ def post_connection(request: Request) -> Response:
 )
 def get_connections(request: Request) -> Response:
     """A user's connections, page by page."""
-    principal = _principal(request)
+    principal = desk.caller(request)
     service, status = request.one("service"), request.one("status")
     sub = _person(request, principal)
     query = ("connections", sub, service, status)
@@ -147,16 +148,16 @@ def get_connections(request: Request) -> Response:
         service=service,
         status=status,
         limit=page_limit(request),
-        after=_cursors().read(request.one("cursor"), principal=principal, query=query),
+        after=desk.position(request, principal=principal, query=query),
     )
-    cursor = page.next_position and _cursors().issue(page.next_position, principal=principal, query=query)
+    cursor = desk.cursor(page.next_position, principal=principal, query=query)
     return json_response({"connections": [listed_view(c) for c in page.connections], "cursor": cursor})
 
 
 @browser_route("GET /v1/connections/stats", Operation("ConnectionStats", query=OF, access=READ))
 def get_connection_stats(request: Request) -> Response:
     """A user's connections, counted."""
-    principal = _principal(request)
+    principal = desk.caller(request)
     sub = _person(request, principal)
     return json_response(connection_stats(sub, principal=principal, connections=app_wiring.connections))
 
@@ -164,7 +165,7 @@ def get_connection_stats(request: Request) -> Response:
 @browser_route("GET /v1/status", Operation("StatusList", query=OF, access=READ))
 def get_status(request: Request) -> Response:
     """Every service, and where a user stands with it."""
-    principal = _principal(request)
+    principal = desk.caller(request)
     sub = _person(request, principal)
     statuses = service_statuses(
         sub, principal=principal, connections=app_wiring.connections, catalog=app_wiring.catalog
@@ -175,7 +176,7 @@ def get_status(request: Request) -> Response:
 @browser_route("GET /v1/connections/{id}", Operation("Connection", access=READ))
 def get_connection(request: Request) -> Response:
     """One connection; of one that was disconnected, what became of it at its provider as well."""
-    principal = _principal(request)
+    principal = desk.caller(request)
     connection = visible_connection(request.path_params["id"], principal=principal, connections=app_wiring.connections)
     if connection.status == "revoked":
         return json_response(revoked_view(_upstream(connection)))
@@ -187,7 +188,7 @@ def get_connection(request: Request) -> Response:
 )
 def get_connection_avatar(request: Request) -> Response:
     """The picture of the account behind a connection, where its provider shows it to a token's bearer only."""
-    principal = _principal(request)
+    principal = desk.caller(request)
     connection = visible_connection(request.path_params["id"], principal=principal, connections=app_wiring.connections)
     return picture_response(app_wiring.avatars.of_connection(connection.id), request)
 
@@ -195,7 +196,7 @@ def get_connection_avatar(request: Request) -> Response:
 @browser_route("DELETE /v1/connections/{id}", Operation("Disconnected", access=DISCONNECT))
 def delete_connection(request: Request) -> Response:
     """Disconnect."""
-    principal = _principal(request)
+    principal = desk.caller(request)
     disconnected = disconnect(
         request.path_params["id"],
         principal=principal,
@@ -216,7 +217,7 @@ def delete_connection(request: Request) -> Response:
 )
 def post_consent_request(request: Request) -> Response:
     """Ask a user to let this client use one of his connections."""
-    principal = _principal(request)
+    principal = desk.caller(request)
     ask = ConsentAsk.parse(request.json())
     _limit_opening(principal)
     opened = ask_consent(
@@ -304,10 +305,6 @@ def _upstream(connection: Connection) -> Disconnected:
     )
 
 
-def _principal(request: Request) -> Principal:
-    return permitted(request, app.access(request), ports=app_wiring, now=_now())
-
-
 def _person(request: Request, principal: Principal) -> str | None:
     return find_person(
         principal,
@@ -325,10 +322,6 @@ def _limit_opening(principal: Principal) -> None:
     )
     if wait:
         raise TooManyRequests("Too many connect sessions were opened.", retry_after=wait)
-
-
-def _cursors() -> Cursors:
-    return Cursors(app_wiring.deployment_secrets.key("cursors"))
 
 
 def _now() -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from grantkeeper import ids
+from grantkeeper.edge.admin.access import POWER, READ, WRITE
 from grantkeeper.edge.admin.client_views import admin_key_view, shown_admin_key_view
-from grantkeeper.edge.admin.desk import POWER, READ, WRITE, Desk
 from grantkeeper.edge.cursors import page_limit
+from grantkeeper.edge.desk import Desk
 from grantkeeper.edge.http import App, Request, Response, json_response
 from grantkeeper.edge.operations import Operation
 from grantkeeper.errors import BadRequest

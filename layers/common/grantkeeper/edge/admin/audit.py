@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from grantkeeper.edge.admin.access import AUDIT
 from grantkeeper.edge.admin.audit_views import CSV_TYPE, NDJSON_TYPE, as_csv, as_ndjson, entry_view
-from grantkeeper.edge.admin.desk import AUDIT, Desk
 from grantkeeper.edge.cursors import page_limit
+from grantkeeper.edge.desk import Desk
 from grantkeeper.edge.http import App, Request, Response, json_response
 from grantkeeper.edge.operations import Operation
 from grantkeeper.errors import BadRequest

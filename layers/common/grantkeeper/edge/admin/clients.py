@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from grantkeeper.admin_ports import VersionedClient
+from grantkeeper.edge.admin.access import POWER, READ, WRITE, object_in
 from grantkeeper.edge.admin.client_views import client_etag, client_view, shown_client_view
-from grantkeeper.edge.admin.desk import POWER, READ, WRITE, Desk, object_in
 from grantkeeper.edge.cursors import page_limit
+from grantkeeper.edge.desk import Desk
 from grantkeeper.edge.etags import has_it, require_match
 from grantkeeper.edge.http import App, Request, Response, json_response
 from grantkeeper.edge.operations import Operation

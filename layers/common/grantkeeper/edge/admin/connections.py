@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from grantkeeper.edge.admin.access import READ, WRITE
 from grantkeeper.edge.admin.connection_details import connection_detail_view
-from grantkeeper.edge.admin.desk import READ, WRITE, Desk
 from grantkeeper.edge.connection_views import disconnected_view, listed_view
 from grantkeeper.edge.cursors import page_limit
+from grantkeeper.edge.desk import Desk
 from grantkeeper.edge.http import App, Request, Response, json_response
 from grantkeeper.edge.operations import Operation
 from grantkeeper.services.admin_connections import (

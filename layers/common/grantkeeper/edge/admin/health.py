@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from grantkeeper.edge.admin.desk import READ, Desk
+from grantkeeper.edge.admin.access import READ
+from grantkeeper.edge.desk import Desk
 from grantkeeper.edge.http import App, Request, Response, json_response
 from grantkeeper.edge.operations import Operation
 from grantkeeper.services.admin_providers import list_providers

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grantkeeper.edge.admin.desk import READ, WRITE, Desk, object_in
+from grantkeeper.edge.admin.access import READ, WRITE, object_in
+from grantkeeper.edge.desk import Desk
 from grantkeeper.edge.http import App, Request, Response, json_response
 from grantkeeper.edge.operations import Operation
 from grantkeeper.errors import UnknownProvider

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from grantkeeper.edge.admin.desk import POWER, READ, WRITE, Desk, object_in
+from grantkeeper.edge.admin.access import POWER, READ, WRITE, object_in
 from grantkeeper.edge.admin.user_views import detail_view, erasure_view, user_view
 from grantkeeper.edge.cursors import page_limit
+from grantkeeper.edge.desk import Desk
 from grantkeeper.edge.http import App, Request, Response, json_response
 from grantkeeper.edge.operations import Operation
 from grantkeeper.services.admin_users import Wanted, list_users, user_detail

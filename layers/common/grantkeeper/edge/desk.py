@@ -1,45 +1,25 @@
-"""What every route of the administration needs: who calls, the clock, cursors of its lists."""
+"""What every route of a function needs: who calls, the clock, cursors of its lists."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from grantkeeper.edge.cursors import Cursors
 from grantkeeper.edge.http import App, Request
-from grantkeeper.edge.operations import OPERATOR, Access
 from grantkeeper.edge.principals import permitted
-from grantkeeper.errors import BadRequest
 from grantkeeper.model import Principal
 from grantkeeper.services.acting import Acting
 
 if TYPE_CHECKING:
     from grantkeeper.wiring import Wiring
 
-READ = Access("admin:read", OPERATOR)
-WRITE = Access("admin:write", OPERATOR)
-AUDIT = Access("audit:read", OPERATOR)
-# What makes or takes power, or cannot be undone: a person who signed in a moment ago, and no key (K-14, T-10, T-11).
-POWER = Access("admin:write", ("user",), recent=True)
-
-
-def object_in(request: Request) -> Mapping[str, Any]:
-    """
-    The JSON object in the body, where every member may be left out and the object may not.
-
-    Raises:
-        BadRequest: There is no body, or another than an object.
-    """
-    if not request.body:
-        raise BadRequest("Send a JSON object; an empty one will do.")
-    return request.json()
-
 
 @dataclass(frozen=True, slots=True)
 class Desk:
     """
-    Where an admin's request is received.
+    Where a function receives its requests.
 
     Args:
         app: Whose routes are added to; it knows who may call which.
@@ -67,6 +47,11 @@ class Desk:
     def acting(self, request: Request) -> Acting:
         """The caller, as whoever is answerable for what he does. Raises as `caller`."""
         return Acting.of(self.caller(request), now=self.now(), request_id=request.request_id)
+
+    def person(self, request: Request) -> tuple[Principal, str]:
+        """The caller, who is a person by the route's own rule, and his id. Raises as `caller`."""
+        principal = self.caller(request)
+        return principal, principal.sub or ""
 
     def position(self, request: Request, *, principal: Principal, query: Sequence[str | None]) -> str | None:
         """
