@@ -337,6 +337,29 @@ def test_a_dead_grant_turns_its_connection_with_it(world: Any) -> None:
     assert not world.grants.mark_needs_reauth(current, "expired_unused", now=LATER, audit=event())
 
 
+def test_of_two_tokens_that_die_together_one_ends_the_connection(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The counters follow `from`: of a connection that has two tokens one activity less is counted, not two."""
+    connected(world, names=("bot", "user"))
+    both = [world.grants.get("con_1", name) for name in ("bot", "user")]
+    died = [event("connection.needs_reauth", id=f"evt_{name}", connection_id="con_1") for name in ("bot", "user")]
+    read = type(world.grants._table).get
+
+    def get(table: Any, key: Any, **how: Any) -> Any:
+        found = read(table, key, **how)
+        monkeypatch.undo()  # between this read and its transaction the other token dies
+        assert world.grants.mark_needs_reauth(both[1], "revoked_by_user", now=LATER, audit=died[1])
+        return found
+
+    monkeypatch.setattr(type(world.grants._table), "get", get)
+
+    assert world.grants.mark_needs_reauth(both[0], "revoked_by_user", now=LATER, audit=died[0])
+
+    told = {entry.id: entry.details["from"] for entry in world.audit.for_connection("con_1", limit=9)[0]}
+    assert {told["evt_user"], told["evt_bot"]} == {"active", "needs_reauth"}
+    assert [world.grants.get("con_1", name).status for name in ("bot", "user")] == ["needs_reauth"] * 2
+    assert world.connections.get("con_1").status == "needs_reauth"
+
+
 def test_a_generation_that_moved_is_not_declared_dead(world: Any) -> None:
     """A lost race is no death; nor is a revoked grant."""
     connected(world)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 SAVE_BUDGET = 1.5  # seconds until the last attempt of a save starts; with the attempt itself, `SAVE_NEEDS`
 MOST_WITHOUT = 100
 REVOKE_AGAIN = 300  # seconds after which the sweeper asks again for a revocation upstream
+MARK_ROUNDS = 4  # of a read and a transaction, when the tokens of one connection die together
 ASK_AGAIN = 45  # seconds after a first strike: the second must be 30 s later by any two clocks
 
 
@@ -218,11 +219,28 @@ class DynamoGrants:
         return read_grant(item)
 
     def mark_needs_reauth(self, grant: Grant, reason: Reason, *, now: int, audit: AuditEvent) -> bool:
-        """Turn grant and connection to `needs_reauth` together, off the due index, if the generation still stands."""
+        """
+        Turn grant and connection to `needs_reauth` together, off the due index, if the generation still stands.
+
+        The entry says what the connection was until then: another token's death may have come first, and is counted.
+        """
+        for _ in range(MARK_ROUNDS):
+            meta = self._table.get(keys.connection(grant.connection_id))
+            left = "revoked" if meta is None else from_value(meta["status"])
+            if left == "revoked":
+                return False
+            marked = replace(audit, details={**audit.details, "from": left})
+            try:
+                self._table.transact(self._dead(grant, reason, left=left, now=now, audit=marked))
+            except TransactionFailed as failure:
+                if not failure.failed(0) and failure.failed(1):
+                    continue  # the connection is another than it was read as, and the grant is not
+                return False
+            return True
+        raise StoreUnavailable("The connection keeps changing.", retry_after=1)
+
+    def _dead(self, grant: Grant, reason: Reason, *, left: str, now: int, audit: AuditEvent) -> list[Item]:
         changes = {":status": "needs_reauth", ":reason": reason}
-        meta = self._table.get(keys.connection(grant.connection_id)) or {}
-        left = from_value(meta["status"]) if "status" in meta else "none"  # another token's death may have come first
-        audit = replace(audit, details={**audit.details, "from": left})
         dead = self._table.to_update(
             keys.grant(grant.connection_id, grant.name),
             "SET #status = :status, #reason = :reason REMOVE #due_at, #due_shard",
@@ -232,20 +250,16 @@ class DynamoGrants:
         mirror = self._table.to_update(
             keys.connection(grant.connection_id),
             "SET #status = :status, #reason = :reason, #updated_at = :now, #list_sk = :order, #write_id = :write_id",
-            condition="attribute_exists(#pk) AND #status <> :revoked",
+            condition="#status = :left",
             values={
                 **changes,
                 ":now": now,
-                ":revoked": "revoked",
+                ":left": left,
                 ":order": list_key("needs_reauth", grant.service, grant.connection_id),
                 ":write_id": new_write_id(),
             },
         )
-        try:
-            self._table.transact([dead, mirror, *audit_writes(self._audit, audit)])
-        except TransactionFailed:
-            return False
-        return True
+        return [dead, mirror, *audit_writes(self._audit, audit)]
 
     def reject(self, grant: Grant) -> bool:
         """Note that the provider answered 401 to this generation: it is never served again."""
