@@ -80,6 +80,16 @@ for command in (
     cli.add_command(command)
 
 
+def _keep_lines(command: click.Command) -> None:
+    """Docstrings are raw and write click's mark for lines that stay as they are in two characters: it is one."""
+    command.help = command.help and command.help.replace("\\b\n", "\b\n")
+    for each in command.commands.values() if isinstance(command, click.Group) else ():
+        _keep_lines(each)
+
+
+_keep_lines(cli)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; a domain error becomes one sentence and exit code 1 (`EXIT_CODES` has them all)."""
     try:

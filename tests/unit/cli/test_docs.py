@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import click
 import pytest
 
 from cli import docs
@@ -35,3 +36,14 @@ def test_every_command_says_what_it_does(path, command):
     """In a sentence."""
     assert command.help, path
     assert command.help.strip().split("\n\n")[0].endswith((".", "?")), path
+
+
+@pytest.mark.parametrize(("path", "command"), list(docs.walk(cli, ())), ids=lambda value: str(value)[:40])
+def test_examples_stand_on_lines_of_their_own(path, command):
+    """In the help and on the page: click's mark for that is one character, and is never seen."""
+    told = command.get_help(click.Context(command, info_name=" ".join(path)))
+
+    assert "\\b" not in told
+    if "Examples:" in told:
+        assert "\n  Examples:\n    grantkeeper " in told
+    assert "\\b" not in (docs.DOCS / "cli.md").read_text()
