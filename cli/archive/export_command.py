@@ -14,6 +14,7 @@ from cli.archive.age import Recipient, Writer
 from cli.archive.crowd import together
 from cli.archive.exporter import Exporter, Options
 from cli.archive.frozen import Freezer
+from cli.archive.ledger import Ledger
 from cli.archive.lines import LineWriter
 from cli.archive.prompts import kms_recipient, new_passphrase, public_key
 from cli.archive.tables import Tables
@@ -53,7 +54,8 @@ def export_archive(
     purpose=branch). Without --freeze the stack goes on as before: of providers that replace the refresh token at every
     use, the archive then holds what may be spent by the time it is imported, so their connections are imported parked.
     With --freeze they are stopped here, and active where the archive is imported; `grantkeeper thaw` undoes that. An
-    export that was killed leaves FILE.part, which the next one replaces.
+    export that was killed leaves FILE.part, which the next one replaces; with --freeze that one takes what it had
+    frozen. What an archive that is whole has frozen goes active into no other.
 
     \b
     Examples:
@@ -72,8 +74,8 @@ def export_archive(
     except (GrantkeeperError, OSError, KeyboardInterrupt):
         if exporter.frozen:
             click.echo(
-                f"{exporter.frozen} connections are frozen, and the archive is not whole: export once more, which takes"
-                f" them as well, or `grantkeeper thaw {archive_id}`.",
+                f"{exporter.frozen} connections are frozen, and the archive has not come to its end: export once more"
+                f" with --freeze, which takes them as well, or `grantkeeper thaw {archive_id}`.",
                 err=True,
             )
         raise
@@ -105,6 +107,7 @@ def _written(
         lines.close()
         out.flush()
         os.fsync(out.fileno())
+    exporter.complete()
     part.rename(file)
     return dict(lines.counts)
 
@@ -144,6 +147,7 @@ def thaw(stack: Stack, *, archive_id: str, as_json: bool) -> None:
     """
     tables = Tables.of(stack.wiring)
     freezer = Freezer(tables, stack.wiring, archive_id)
+    Ledger(tables).give_up(archive_id)  # one that is being written comes to no end
     thawed = 0
 
     def one(connection_id: str) -> bool:

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from cli import operator
 from cli.archive.crowd import together
 from cli.archive.frozen import Busy, Freezer, is_frozen
+from cli.archive.ledger import Ledger
 from cli.archive.lines import Line, plain
 from cli.archive.tables import Tables
 from grantkeeper.errors import GrantUnreadable, ProviderNotConfigured
@@ -17,10 +19,15 @@ from grantkeeper.stores import keys
 from grantkeeper.stores.connection_item import read_connection
 from grantkeeper.stores.grant_item import read_grant
 from grantkeeper.stores.items import Item, from_item, from_value
+from grantkeeper.stores.revocation import FROZEN
 from grantkeeper.wiring import Wiring
 
 USERS = 32  # whose records are in memory together
 KEPT_OUT = ("sealed", "write_id", "due_at")  # of a grant: sealed anew, written anew, due anew
+
+
+class Elsewhere(Exception):
+    """The connection lives in another archive, and may go into no second one; says in which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,12 @@ class Exporter:
     options: Options
     left_out: list[dict[str, str]] = field(default_factory=list)
     frozen: int = 0
+    ledger: Ledger = field(init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        """Of the same stack."""
+        self.ledger = Ledger(Tables.of(self.wiring))
 
     def lines(self) -> Iterator[Line]:
         """
@@ -58,6 +70,19 @@ class Exporter:
         subs = (from_item(User, item).sub for item in tables.listed("USER"))
         for _, lines in together(subs, lambda sub: list(self._user(tables, sub)), size=USERS):
             yield from lines
+
+    def complete(self) -> None:
+        """
+        Say in the trail that all this was handed out, and that nobody else may have what was frozen for it.
+
+        Raises:
+            Conflict: Somebody else has it.
+            StoreUnavailable: DynamoDB does not answer.
+        """
+        if self.options.freeze:
+            self.ledger.complete(self.archive_id)
+        else:
+            self.wiring.audit.record(operator.event("archive.copied", details={"archive": self.archive_id}))
 
     def _providers(self, tables: Tables) -> Iterator[Line]:
         for item in tables.grants.query(keys.provider("")[0]):
@@ -107,6 +132,9 @@ class Exporter:
         except Busy:
             self.left_out.append({"connection": connection_id, "reason": "a refresh is under way"})
             return
+        except Elsewhere as where:
+            self.left_out.append({"connection": connection_id, "reason": str(where)})
+            return
         except (GrantUnreadable, ProviderNotConfigured) as error:
             self.left_out.append({"connection": connection_id, "reason": error.title})
             return
@@ -117,15 +145,34 @@ class Exporter:
         yield line | _picture(items.get("AVATAR"))
 
     def _grants(self, tables: Tables, connection: Connection, items: Sequence[Item]) -> _Held:
-        if items and all(map(is_frozen, items)):  # by an export before this one, killed or not
-            return _Held([_thawed(read_grant(item)) for item in items], frozen=True)
+        read = [read_grant(item) for item in items]
+        freezer = Freezer(tables, self.wiring, self.archive_id)
+        if self.options.freeze and items and all(map(is_frozen, items)):
+            for archive in {item[FROZEN]["S"] for item in items}:
+                self._take_over(freezer, connection, read, archive=archive)
+            return _Held([_thawed(grant) for grant in read], frozen=True)
         if not self.options.freeze or connection.status != "active":
-            return _Held([read_grant(item) for item in items], frozen=False)
-        grants = Freezer(tables, self.wiring, self.archive_id).freeze(connection)
+            return _Held(read, frozen=False)
+        grants = freezer.freeze(connection)
         frozen = bool(grants) and all(grant.status == "active" for grant in grants)
         with self._lock:
             self.frozen += frozen
         return _Held(grants, frozen=frozen)
+
+    def _take_over(self, freezer: Freezer, connection: Connection, grants: Sequence[Grant], *, archive: str) -> None:
+        """
+        Take what an export froze that never came to its end.
+
+        Raises:
+            Elsewhere: The archive is whole: it lives there, and may be active already.
+            Busy: Somebody else changed it.
+        """
+        if not self.ledger.give_up(archive):
+            raise Elsewhere(f"it moved with {archive}; `grantkeeper thaw` that one, if it was imported nowhere")
+        if not freezer.take_over(connection, grants, before=archive):
+            raise Busy
+        with self._lock:
+            self.frozen += 1
 
     def _opened(self, grant: Grant) -> dict[str, Any]:
         """A grant with its token set in clear; only ever on its way into the encrypted file."""

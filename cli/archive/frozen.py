@@ -18,7 +18,7 @@ from cli import operator
 from cli.archive.due import due_again
 from cli.archive.tables import Tables
 from grantkeeper.errors import StoreUnavailable
-from grantkeeper.model import Connection, Grant, Reason
+from grantkeeper.model import AuditEvent, Connection, Grant, Reason
 from grantkeeper.services.refresh_run import RefreshPorts, Run, provider_of
 from grantkeeper.services.take_lease import Held, close_lease, take_lease
 from grantkeeper.stores import keys
@@ -67,6 +67,16 @@ class Freezer:
                     return list(current.values())
         raise Busy
 
+    def take_over(self, connection: Connection, grants: Sequence[Grant], *, before: str) -> bool:
+        """Put this archive's mark in the place of one that was given up; False when it is that one's no more."""
+        audit = self._entry(connection, frozen=True, left="needs_reauth")
+        writes = [self._marked(grant, before=before) for grant in grants]
+        try:
+            self.tables.grants.transact([*writes, *audit_writes(self.tables.audit, audit)])
+        except TransactionFailed:
+            return False
+        return True
+
     def thaw(self, connection: Connection) -> bool:
         """
         Put a connection back that this archive froze; False when nothing of it is frozen.
@@ -103,16 +113,7 @@ class Freezer:
     def _moved(self, connection: Connection, grants: Mapping[str, Grant], *, frozen: bool) -> bool:
         """Turn all grants and META together, if every generation is still the one that was read."""
         now = operator.now()
-        audit = operator.event(
-            "connection.frozen" if frozen else "connection.thawed",
-            sub=connection.sub,
-            connection_id=connection.id,
-            client_id=connection.client_id,
-            provider=connection.provider,
-            service=connection.service,
-            reason="frozen" if frozen else None,
-            details={"archive": self.archive_id, "from": "active" if frozen else "needs_reauth"},
-        )
+        audit = self._entry(connection, frozen=frozen, left="active" if frozen else "needs_reauth")
         turn = self._frozen if frozen else self._thawed
         writes = [*(turn(grant, now=now) for grant in grants.values()), self._meta(connection, frozen=frozen, now=now)]
         try:
@@ -120,6 +121,31 @@ class Freezer:
         except TransactionFailed:
             return False
         return True
+
+    def _entry(self, connection: Connection, *, frozen: bool, left: str) -> AuditEvent:
+        return operator.event(
+            "connection.frozen" if frozen else "connection.thawed",
+            sub=connection.sub,
+            connection_id=connection.id,
+            client_id=connection.client_id,
+            provider=connection.provider,
+            service=connection.service,
+            reason="frozen" if frozen else None,
+            details={"archive": self.archive_id, "from": left},
+        )
+
+    def _marked(self, grant: Grant, *, before: str) -> Item:
+        return self.tables.grants.to_update(
+            keys.grant(grant.connection_id, grant.name),
+            "SET #frozen_by = :archive",
+            condition="#generation = :generation AND #status = :frozen AND #frozen_by = :before",
+            values={
+                ":archive": self.archive_id,
+                ":generation": grant.generation,
+                ":frozen": "needs_reauth",
+                ":before": before,
+            },
+        )
 
     def _frozen(self, grant: Grant, *, now: int) -> Item:
         del now

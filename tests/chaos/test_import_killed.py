@@ -232,6 +232,9 @@ def test_an_export_that_froze_and_was_killed_loses_nothing(monkeypatch, tmp_path
                 with contextlib.suppress(GrantkeeperError):
                     stacks.refresh(stacks.source, connection_id)
 
+        for row in stacks.source.aws.dynamodb.dump("grants"):  # it died between its end and the name of its file
+            if row["pk"]["S"].startswith("EXPORT#") and row["state"]["S"] == "whole":
+                stacks.run("source", "thaw", row["pk"]["S"].removeprefix("EXPORT#"), "--yes")
         exported = stacks.export("--freeze")
 
         assert exported["left_out"] == []

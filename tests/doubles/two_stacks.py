@@ -51,9 +51,12 @@ class Stacks:
         assert (done.exit_code == 0) is ok, (done.output, done.stderr, done.exception)
         return done
 
+    @property
+    def recipient(self) -> str:
+        return PrivateKey.parse(IDENTITY).public
+
     def export(self, *options: str) -> dict[str, Any]:
-        recipient = PrivateKey.parse(IDENTITY).public
-        done = self.run("source", "export", str(self.file), "--recipient", recipient, "--json", *options)
+        done = self.run("source", "export", str(self.file), "--recipient", self.recipient, "--json", *options)
         return json.loads(done.stdout)
 
     def import_(self, *options: str) -> dict[str, Any]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from dataclasses import replace
 
 import pytest
 
 from cli.archive import import_command, journal
-from grantkeeper.errors import GrantUnreadable, ReauthorizationRequired
+from cli.archive.exporter import Exporter
+from cli.archive.ledger import Ledger
+from cli.archive.tables import Tables
+from grantkeeper.errors import Conflict, GrantUnreadable, ReauthorizationRequired, StoreUnavailable
 from grantkeeper.model import ApiKey, Binding
 from grantkeeper.services.change_user import By, give_role
 from grantkeeper.services.dead_answer import usable
@@ -22,6 +26,10 @@ HOUR = 3600
 def tokens(wiring, connection_id):
     grant = wiring.grants.get(connection_id)
     return wiring.vault.open(grant.sealed, binding=Binding.of(grant))
+
+
+def _refused(_exporter):
+    raise StoreUnavailable("DynamoDB does not answer.")
 
 
 def statuses(wiring, stacks):
@@ -173,16 +181,72 @@ def test_thawing_undoes_it(stacks):
     assert json.loads(stacks.run("source", "thaw", archive, "--yes", "--json").stdout)["thawed"] == 0
 
 
-def test_an_export_after_one_that_froze_takes_what_is_frozen(stacks):
-    """Also without asking for it: nobody spends it here, so it may be active where it goes."""
-    stacks.export("--freeze")
+def test_what_moved_with_one_archive_moves_with_no_other(stacks):
+    """Active in two stacks, its refresh token would be spent twice: a later copy has it as it is, a later move not."""
+    archive = stacks.export("--freeze", "--with-provider-secrets")["archive"]
+    stacks.import_()
     stacks.file.unlink()
 
-    again = stacks.export()
+    copy = stacks.export()
+    assert [(line["frozen"], line["status"]) for line in stacks.records() if line["type"] == "connection"] == [
+        (False, "needs_reauth")
+    ] * 3
+    stacks.file.unlink()
+    move = stacks.export("--freeze")
 
-    assert again["frozen"] == 0
-    assert [line["frozen"] for line in stacks.records() if line["type"] == "connection"] == [True] * 3
+    assert (copy["connection"], copy["frozen"], move.get("connection", 0), move["frozen"]) == (3, 0, 0, 0)
+    assert {each["connection"] for each in move["left_out"]} == set(stacks.connections)
+    assert all(archive in each["reason"] for each in move["left_out"])
+    stacks.world.now += HOUR
+    assert stacks.refresh(stacks.target, stacks.connections[0]).generation == 2
+
+
+def test_what_an_export_froze_that_never_ended_moves_with_the_next(stacks, monkeypatch):
+    """It bears the mark of the next one from then on, and the first comes to no end any more."""
+    complete = Exporter.complete
+    monkeypatch.setattr(Exporter, "complete", _refused)
+    stacks.run("source", "export", str(stacks.file), "--recipient", stacks.recipient, "--freeze", ok=False)
+    monkeypatch.setattr(Exporter, "complete", complete)
+    (first,) = {row["frozen_by"]["S"] for row in stacks.source.aws.dynamodb.dump("grants") if "frozen_by" in row}
+
+    again = stacks.export("--freeze", "--with-provider-secrets")
+
+    assert (again["frozen"], again["left_out"]) == (3, [])
+    with pytest.raises(Conflict):
+        Ledger(Tables.of(stacks.source)).complete(first)
+    assert json.loads(stacks.run("source", "thaw", first, "--yes", "--json").stdout)["thawed"] == 0
     assert stacks.import_()["connection.imported"] == 3
+
+
+def test_an_export_that_was_thawed_meanwhile_makes_no_archive(stacks, monkeypatch):
+    """What is in it is refreshed here again: it would be spent in two places."""
+    complete = Exporter.complete
+
+    def thawed_first(exporter):
+        stacks.run("source", "thaw", exporter.archive_id, "--yes")
+        complete(exporter)
+
+    monkeypatch.setattr(Exporter, "complete", thawed_first)
+
+    stacks.run("source", "export", str(stacks.file), "--recipient", stacks.recipient, "--freeze", ok=False)
+
+    assert statuses(stacks.source, stacks) == ["active"] * 3
+    assert not stacks.file.exists()
+
+
+def test_who_took_all_tokens_out_stands_in_the_trail(stacks):
+    """A copy and a move, each with its archive's id and the operator's name."""
+    copy = stacks.export()["archive"]
+    stacks.file.unlink()
+    move = stacks.export("--freeze")["archive"]
+
+    entries = stacks.source.aws.dynamodb.dump("audit")
+    told = {
+        each["action"]["S"]: (each["details"]["M"]["archive"]["S"], each["actor"]["S"].partition(":")[0])
+        for each in entries
+        if each["action"]["S"].startswith("archive.")
+    }
+    assert told == {"archive.copied": (copy, "operator"), "archive.frozen": (move, "operator")}
 
 
 def test_when_the_source_is_gone_everything_is_active(stacks):
@@ -299,8 +363,6 @@ def test_people_of_the_target_are_not_taken_over(lasting):
 
 def test_one_row_that_does_not_open_keeps_nobody_from_leaving(lasting):
     """It is told by its id, the rest goes into the archive, and it is not frozen either."""
-    from dataclasses import replace
-
     broken, good = lasting.connections[:2]
     grant = lasting.source.grants.get(broken)
     stolen = replace(grant, sealed=lasting.source.grants.get(good).sealed)
@@ -438,12 +500,14 @@ def test_an_import_that_meets_trouble_goes_on_where_it_was(lasting, monkeypatch)
 
 
 def test_the_source_is_left_as_it_is_by_a_plain_export(lasting):
-    """Not a row is written."""
+    """Not a row is written, but for the entry that says so."""
     before = lasting.source.aws.dynamodb.dump("grants"), lasting.source.aws.dynamodb.dump("audit")
 
     lasting.export()
 
-    assert (lasting.source.aws.dynamodb.dump("grants"), lasting.source.aws.dynamodb.dump("audit")) == before
+    assert lasting.source.aws.dynamodb.dump("grants") == before[0]
+    added = [row for row in lasting.source.aws.dynamodb.dump("audit") if row not in before[1]]
+    assert [row["action"]["S"] for row in added] == ["archive.copied"]
 
 
 def test_an_empty_stack_makes_an_archive_too(lasting, monkeypatch):
