@@ -169,8 +169,8 @@ def _foreseen(connection: Connection, done: Done, *, wiring: Wiring, tables: Tab
 
 
 def _parks(arrival: Arrival, *, wiring: Wiring, source_is_gone: bool) -> bool:
-    if arrival.frozen or source_is_gone or arrival.connection.status != "active":
-        return False
+    if arrival.frozen or source_is_gone:
+        return False  # else also where one token of several is dead: the others are spent at the source
     return any(_dies_when_spent_twice(grant, wiring) for grant in arrival.grants)
 
 

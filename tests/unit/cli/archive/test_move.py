@@ -17,6 +17,8 @@ from grantkeeper.model import ApiKey, Binding
 from grantkeeper.services.change_user import By, give_role
 from grantkeeper.services.dead_answer import usable
 from grantkeeper.services.erase_user import erase_user
+from grantkeeper.stores.connection_item import connection_item
+from grantkeeper.stores.grant_item import grant_item
 from tests.doubles.dynamodb_values import client_error
 from tests.doubles.two_stacks import new_stack
 
@@ -247,6 +249,28 @@ def test_who_took_all_tokens_out_stands_in_the_trail(stacks):
         if each["action"]["S"].startswith("archive.")
     }
     assert told == {"archive.copied": (copy, "operator"), "archive.frozen": (move, "operator")}
+
+
+def test_one_dead_token_of_two_makes_the_other_no_copy_that_is_spent(stacks):
+    """The connection needs its user, and its other token is refreshed at the source still."""
+    mixed = stacks.connections[0]
+    grant = stacks.source.grants.get(mixed)
+    dead = replace(grant, name="user", status="needs_reauth", due_at=None)
+    dead = replace(dead, sealed=stacks.source.sealer.seal(tokens(stacks.source, mixed), binding=Binding.of(dead)))
+    row = grant_item(dead, due_shards=16)
+    stacks.source.aws.dynamodb.restore("grants", row)
+    event = stacks.world.event("connection.needs_reauth")
+    other = stacks.source.grants.get(mixed, "user")
+    connection = replace(stacks.source.connections.get(mixed), status="needs_reauth", reason="expired_unused")
+    stacks.source.aws.dynamodb.restore("grants", connection_item(connection, write_id=event.id))
+    assert (grant.status, other.status) == ("active", "needs_reauth")
+
+    stacks.export("--freeze")
+    done = stacks.import_()
+
+    assert done["connection.parked"] == 1
+    assert stacks.source.grants.get(mixed).status == "active"
+    assert (stacks.target.grants.get(mixed).status, stacks.target.grants.get(mixed).due_at) == ("needs_reauth", None)
 
 
 def test_when_the_source_is_gone_everything_is_active(stacks):
