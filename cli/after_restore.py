@@ -8,14 +8,18 @@ from datetime import UTC, datetime
 import click
 
 from cli import operator
-from cli.last_words import STATES, last_words, said_again
+from cli.archive.ledger import Ledger
+from cli.archive.tables import Tables
+from cli.last_words import NOT_FROZEN, STATES, last_words, said_again
 from cli.output import json_option, show_list
 from cli.stack import Stack
 from grantkeeper.model import AuditEvent
 
 DAY = 86_400
+LAG = 60  # seconds before the moment: an entry bears the time at which its change began, and no function lives longer
 PAGE = 200
-AGAIN = ("connection.revoked", "consent.withdrawn", "identity.unlinked", "api_key.revoked", "api_key.rotated")
+AGAIN = ("connection.revoked", "consent.withdrawn", "identity.unlinked", "api_key.revoked", "api_key.rotated",
+         "archive.frozen")  # fmt: skip
 
 
 @click.command("after-restore")
@@ -30,17 +34,20 @@ def after_restore(stack: Stack, *, since: datetime, apply: bool, as_json: bool) 
 
     So are consents that were withdrawn and identities that were unlinked. A key that was rotated since is revoked as
     well: its new secret is lost, and the old one is good once more. What was frozen by an export is frozen again,
-    before anything of it is disconnected; users are suspended and lose roles, and clients are disabled, where that was
-    the last word. The trail is not restored with the table. Doing it twice changes nothing. The rows must take no
-    traffic yet.
+    before anything is disconnected; where that cannot be yet, nothing else is done. Users are suspended and lose
+    roles, and clients are disabled, where that was the last word. The trail is not restored with the table. Doing it
+    twice changes nothing. The rows must take no traffic yet.
     """
     begin = int(since.replace(tzinfo=UTC).timestamp())
     if begin > operator.now():
         raise click.ClickException("That moment is still to come.")
-    rows = []
+    begin -= LAG
+    rows: list[dict[str, str]] = []
     states = last_words(since_then(stack, begin, frozenset(STATES)))
     for event in (*states, *since_then(stack, begin, frozenset(AGAIN))):
         again = said_again if event.action in STATES else _again
+        if event.action != "connection.frozen" and any(row["done"] == NOT_FROZEN for row in rows):
+            break  # a disconnect of what lives in another stack would revoke it at the provider for both
         done = again(stack, event, apply=apply)
         if done is not None:
             rows.append({"what": event.action, "id": _id(event), "done": done})
@@ -65,10 +72,8 @@ def _again(stack: Stack, event: AuditEvent, *, apply: bool) -> str | None:
     """Revoke one again; None when it is revoked as it should be."""
     if event.action.startswith("api_key."):
         return _key_again(stack, event, apply=apply)
-    if event.action == "consent.withdrawn":
-        return _consent_again(stack, event, apply=apply)
-    if event.action == "identity.unlinked":
-        return _identity_again(stack, event, apply=apply)
+    if (other := OTHERS.get(event.action)) is not None:
+        return other(stack, event, apply=apply)
     connection_id = event.connection_id or ""
     connection = stack.wiring.connections.get(connection_id)
     if connection is None or connection.status == "revoked":
@@ -81,6 +86,16 @@ def _again(stack: Stack, event: AuditEvent, *, apply: bool) -> str | None:
     )  # fmt: skip
     stack.wiring.connections.disconnect(connection_id, now=operator.now(), audit=audit)
     return "disconnected"
+
+
+def _archive_again(stack: Stack, event: AuditEvent, *, apply: bool) -> str | None:
+    """It is whole: what it froze goes into no other one."""
+    ledger = Ledger(Tables.of(stack.wiring))
+    if ledger.knows(archive := event.details["archive"]):
+        return None
+    if apply:
+        ledger.complete(archive, reason="restored")
+    return "is whole again" if apply else "would be whole again"
 
 
 def _consent_again(stack: Stack, event: AuditEvent, *, apply: bool) -> str | None:
@@ -132,11 +147,19 @@ def _key_again(stack: Stack, event: AuditEvent, *, apply: bool) -> str | None:
     return "revoked"
 
 
+OTHERS = {
+    "consent.withdrawn": _consent_again,
+    "identity.unlinked": _identity_again,
+    "archive.frozen": _archive_again,
+}
+
+
 def _id(event: AuditEvent) -> str:
     return (
         event.connection_id
         or event.details.get("key_id")
         or event.details.get("identity")
+        or event.details.get("archive")
         or (event.client_id if event.action.startswith("client.") else event.sub)
         or ""
     )

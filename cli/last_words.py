@@ -13,7 +13,7 @@ from cli import operator
 from cli.archive.frozen import Busy, Freezer
 from cli.archive.tables import Tables
 from cli.stack import Stack
-from grantkeeper.errors import GrantkeeperError
+from grantkeeper.errors import GrantkeeperError, ProviderNotConfigured
 from grantkeeper.model import AuditEvent, Role
 from grantkeeper.services.acting import Acting
 from grantkeeper.services.change_user import By, give_role, suspend
@@ -31,6 +31,7 @@ STATES: Mapping[str, str] = {
     "client.disabled": "client",
     "client.enabled": "client",
 }
+NOT_FROZEN = "could not be frozen: again in six minutes, before anything is refreshed"
 RANKS: tuple[Role, ...] = ("user", "auditor", "admin")
 
 
@@ -68,9 +69,11 @@ def _frozen_again(stack: Stack, event: AuditEvent, *, apply: bool) -> str | None
     if not apply:
         return "would be frozen"
     try:
-        Freezer(Tables.of(stack.wiring), stack.wiring, event.details["archive"]).freeze(connection)
+        Freezer(Tables.of(stack.wiring), stack.wiring, event.details["archive"]).freeze(connection, again=True)
+    except ProviderNotConfigured:
+        return "its provider has no record here: nothing spends or revokes it"
     except (Busy, GrantkeeperError):
-        return "could not be frozen: again, before anything is refreshed"
+        return NOT_FROZEN
     return "frozen"
 
 

@@ -46,9 +46,14 @@ class Freezer:
     ports: RefreshPorts
     archive_id: str
 
-    def freeze(self, connection: Connection) -> Sequence[Grant]:
+    def freeze(self, connection: Connection, *, again: bool = False) -> Sequence[Grant]:
         """
         Freeze an active connection under the leases of its grants, so that no refresh is in flight.
+
+        Args:
+            connection: As it stands.
+            again: Its row was put back and its tokens live elsewhere since long: what a refresh that died before then
+                may have spent is nothing that anybody here will ever find out.
 
         Returns:
             The grants exactly as they are frozen, in their status before.
@@ -59,7 +64,7 @@ class Freezer:
         for _ in range(ROUNDS):
             with ExitStack() as leases:
                 for grant in self.grants(connection.id).values():
-                    leases.callback(close_lease, self._lease(grant), ports=self.ports)
+                    leases.callback(close_lease, self._lease(grant, orphans=again), ports=self.ports)
                 current = self.grants(connection.id)
                 if any(grant.status != "active" for grant in current.values()):
                     return list(current.values())
@@ -99,10 +104,10 @@ class Freezer:
     def _items(self, connection_id: str) -> list[Item]:
         return self.tables.grants.query(keys.connection(connection_id)[0], prefix="GRANT#")
 
-    def _lease(self, grant: Grant) -> Held:
+    def _lease(self, grant: Grant, *, orphans: bool) -> Held:
         rule = provider_of(grant, ports=self.ports).refresh
         taken = take_lease(grant, token=grant.grant_id, rule=rule, ports=self.ports, run=run())
-        if not isinstance(taken, Held) or taken.orphan is not None:
+        if not isinstance(taken, Held) or (taken.orphan is not None and not orphans):
             if isinstance(taken, Held):  # an orphan's place: what it may have spent is for a refresh to find out
                 self.ports.grants.take_over(
                     replace(taken.orphan or taken.lease, write_id=new_write_id()), orphan=taken.lease

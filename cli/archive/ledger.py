@@ -16,6 +16,7 @@ from cli.archive.tables import Tables
 from grantkeeper.errors import Conflict
 from grantkeeper.stores.audit_item import audit_writes
 from grantkeeper.stores.items import to_value
+from grantkeeper.stores.keys import Key
 from grantkeeper.stores.one_time import NEW
 from grantkeeper.stores.retrying import TransactionFailed
 from grantkeeper.stores.table import key_item
@@ -41,6 +42,10 @@ class Ledger:
         if self._settled(archive_id, WHOLE, reason=reason) != WHOLE:
             raise Conflict("What this export froze was taken by another one, or thawed: its archive must not be used.")
 
+    def knows(self, archive_id: str) -> bool:
+        """Tell whether it is settled."""
+        return self.tables.grants.get(_key(archive_id)) is not None
+
     def give_up(self, archive_id: str) -> bool:
         """See to it that an archive never becomes whole; False when it is."""
         with self._lock:
@@ -50,8 +55,7 @@ class Ledger:
 
     def _settled(self, archive_id: str, state: str, *, reason: str | None = None) -> str:
         """What stands of it, which is `state` unless something stood before."""
-        key = (f"EXPORT#{archive_id}", "EXPORT")
-        put = self.tables.grants.to_put(key_item(key) | {"state": to_value(state)}, condition=NEW)
+        put = self.tables.grants.to_put(key_item(_key(archive_id)) | {"state": to_value(state)}, condition=NEW)
         action = "archive.frozen" if state == WHOLE else "archive.given_up"
         audit = operator.event(action, reason=reason, details={"archive": archive_id})
         try:
@@ -60,5 +64,10 @@ class Ledger:
             found = failure.item(0)
             if found is None:
                 raise
-            return found["state"]["S"]
+            stood: str = found["state"]["S"]
+            return stood
         return state
+
+
+def _key(archive_id: str) -> Key:
+    return f"EXPORT#{archive_id}", "EXPORT"
