@@ -296,7 +296,10 @@ def test_the_web_acl_limits_pages_by_address_and_nothing_that_backends_call():
     """A backend is one address for all its users."""
     acl = yaml_parse((ROOT / "waf.yaml").read_text())["Resources"]["WebAcl"]["Properties"]
     [limit] = [rule["Statement"]["RateBasedStatement"] for rule in acl["Rules"] if "Action" in rule]
-    limited = re.compile(limit["ScopeDownStatement"]["RegexMatchStatement"]["RegexString"])
+    match = limit["ScopeDownStatement"]["RegexMatchStatement"]
+    changed = sorted(match["TextTransformations"], key=lambda each: each["Priority"])
+    assert [each["Type"] for each in changed] == ["URL_DECODE", "NORMALIZE_PATH"]  # /oauth2/%61uthorize, /x/../connect
+    limited = re.compile(match["RegexString"])
     routes = {
         body["Properties"]["RouteKey"].split()[1] for body in of_kind(deployed(), "AWS::ApiGatewayV2::Route").values()
     }
