@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
 from typing import Any
 
 import pytest
 from greenlet import getcurrent, greenlet
 
-from grantkeeper.counter_names import Counted
+from grantkeeper.counter_names import REFRESH_FAILURES, Counted
 from grantkeeper.errors import StoreUnavailable
+from grantkeeper.services.reconcile import STATUSES
+from grantkeeper.services.what_counts import BY_PROVIDER, COUNTED
+from grantkeeper.stores.counters import SHARDS
+from grantkeeper.stores.keys import shard_of
+from tests.doubles.dynamodb_values import item_size
 from tests.stores.records import DAY, NOON, race
 
 NEXT_DAY = "2026-11-22"
+SIGN_INS = {"sign_ins", "sign_ins_refused"}
+KNOWN = [
+    *("google", "github", "slack", "notion", "microsoft", "salesforce", "hubspot", "dropbox", "spotify", "zoom"),
+    *("linkedin", "atlassian", "asana", "box", "discord", "figma", "gitlab", "linear", "trello", "youtube"),
+]
 
 
 def counted(number: int | str, by: int = 1, *, name: str = "refreshes", time: int = NOON) -> Counted:
@@ -133,6 +145,29 @@ def test_a_routine_batch_costs_one_read_and_one_transaction(world: Any) -> None:
     calls = world.aws.dynamodb.faults.calls
     assert [name for name, _ in calls] == ["query", "transact_write_items"]
     assert len(calls[1][1]["TransactItems"]) == 4
+
+
+@pytest.mark.parametrize(("providers", "units"), [(1, 8), (5, 16), (10, 20), (20, 32)])
+def test_a_batch_takes_the_write_units_of_the_documentation(memory: Any, providers: int, units: int) -> None:
+    """
+    When all that is counted has happened at each of them, sign-ins at three.
+
+    An item is paid whole, and twice in a transaction: two counters' items, and two marks at a turn of the second.
+    """
+    some = KNOWN[:providers]
+    names = [f"connections/{provider}/{status}" for status in STATUSES for provider in some]
+    names += [f"{name}/{provider}" for name in (*BY_PROVIDER - SIGN_INS, REFRESH_FAILURES) for provider in some]
+    names += [f"{name}/{provider}" for name in SIGN_INS for provider in some[:3]]
+    names += [*COUNTED.values(), "connected", "disconnected", "needs_reauth", REFRESH_FAILURES]
+    names += [f"needs_reauth_reasons/{reason}" for reason in ("revoked_by_user", "expired_unused")]
+    one_shard = (event for n in itertools.count() if shard_of((event := counted(n)).id, SHARDS) == 0)
+    for event, name in zip(one_shard, names, strict=False):
+        add(memory, event._replace(changes={name: 98_765}))
+
+    rows = memory.aws.dynamodb.scan(TableName=memory.env["GRANTS_TABLE"])["Items"]
+    largest = max(item_size(row) for row in rows if row["pk"]["S"].startswith("COUNTER#"))
+
+    assert 2 * (2 * math.ceil(largest / 1024) + 2) == units
 
 
 def test_f21_random_deliveries_add_up(memory: Any) -> None:
