@@ -172,6 +172,25 @@ def test_a_key_that_stands_in_two_lists_is_erased_all_the_same(world):
     assert not [row for row in of_hers(world, "grants")[0] if "key1" in row]
 
 
+def test_t08_no_refused_write_shows_what_is_sealed(world):
+    """Ending, emptying and removing ask for nothing back of a grant's row, where a condition may not hold."""
+    client = world.wiring.aws.dynamodb
+    asked, transact = [], client.transact_write_items
+    client.transact_write_items = lambda **request: asked.extend(request["TransactItems"]) or transact(**request)
+    try:
+        erased_to_the_end(world)
+    finally:
+        client.transact_write_items = transact
+
+    def of_a_grant(write):
+        place = write.get("Key") or write["Item"]
+        return place["pk"]["S"].startswith("CONNECTION#") and place["sk"]["S"].startswith("GRANT#")
+
+    writes = [(kind, write) for item in asked for kind, write in item.items() if of_a_grant(write)]
+    assert {kind for kind, _ in writes} == {"Update", "Delete"}  # tombstones and emptied ones; removed ones
+    assert not [write for _, write in writes if "ReturnValuesOnConditionCheckFailure" in write]
+
+
 def test_an_identity_that_is_somebody_elses_by_now_is_left_to_him(world):
     """Only her own entry goes."""
     moved = Identity("https://third.example", "moved", SUB, "third", NOON)

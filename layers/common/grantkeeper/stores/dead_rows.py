@@ -16,7 +16,7 @@ from grantkeeper.stores.audit_item import audit_writes
 from grantkeeper.stores.items import Item, from_value
 from grantkeeper.stores.list_pages import key_at, list_page
 from grantkeeper.stores.retrying import TransactionFailed
-from grantkeeper.stores.table import Table
+from grantkeeper.stores.table import Table, unshown
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -120,9 +120,7 @@ class DynamoDeadRows:
         return self._table.to_delete((partition, sk))
 
     def _delete(self, key: keys.Key, condition: str, values: Item) -> Item:
-        write = self._table.to_delete(key, condition=condition, values=values)
-        del write["Delete"]["ReturnValuesOnConditionCheckFailure"]
-        return write
+        return unshown(self._table.to_delete(key, condition=condition, values=values))
 
     def _removed(self, writes: Sequence[Item], audit: AuditEvent) -> bool:
         try:

@@ -15,7 +15,7 @@ from grantkeeper.stores.list_pages import key_at, list_page
 from grantkeeper.stores.people import UNFINISHED, still_admin
 from grantkeeper.stores.retrying import TransactionFailed
 from grantkeeper.stores.revocation import PUBLIC
-from grantkeeper.stores.table import Table, is_own, key_item, new_write_id
+from grantkeeper.stores.table import Table, is_own, key_item, new_write_id, unshown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -168,7 +168,7 @@ class DynamoErasure:
         writes = [self._table.to_delete(keys.past_connection(sub, remains.connection_id))]
         for place in remains.places:
             condition = "attribute_not_exists(#due_at)" if place.startswith("GRANT#") else None
-            writes.append(self._table.to_delete((partition, place), condition=condition))
+            writes.append(unshown(self._table.to_delete((partition, place), condition=condition)))
         of = remains.connection
         if of is not None:
             writes.append(self._table.to_delete(keys.shared_account(of.credentials_id, of.account_id, of.id)))

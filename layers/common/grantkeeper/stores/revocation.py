@@ -1,8 +1,8 @@
 """
 Disconnecting: tombstones at once; the sealed sets stay due until they are revoked upstream and erased.
 
-Nothing here looks at what is sealed, so that whoever may see no sealed bytes may disconnect (T-08). A tombstone is due
-exactly as long as its set is not erased.
+Nothing here looks at what is sealed, nor is shown it by a write that is refused, so that whoever may see no sealed
+bytes may disconnect (T-08). A tombstone is due exactly as long as its set is not erased.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from grantkeeper.stores.connection_item import list_key, read_connection
 from grantkeeper.stores.grant_item import due_shard
 from grantkeeper.stores.items import Item, from_value, to_value
 from grantkeeper.stores.retrying import TransactionFailed
-from grantkeeper.stores.table import Table, key_item, new_write_id
+from grantkeeper.stores.table import Table, key_item, new_write_id, unshown
 
 if TYPE_CHECKING:
     from grantkeeper.model import Connection
@@ -61,7 +61,7 @@ class Revocation:
             picture = keys.connection_avatar(connection_id)
             writes = [
                 self._meta(connection, items["META"], now=now),
-                *(self._tombstone(connection, item, now=now) for item in grants),
+                *(unshown(self._tombstone(connection, item, now=now)) for item in grants),
                 *self._entries(connection, now=now),
                 *([self.table.to_delete(picture)] if picture[1] in items else []),
             ]
@@ -83,7 +83,9 @@ class Revocation:
             if not kept:
                 return
             try:
-                self.table.transact([*(self._emptied(item) for item in kept), *audit_writes(self.audit, audit)])
+                self.table.transact(
+                    [*(unshown(self._emptied(item)) for item in kept), *audit_writes(self.audit, audit)]
+                )
             except TransactionFailed:
                 continue  # tokens that came late were put in the place of those we read
             return

@@ -38,6 +38,13 @@ def key_item(key: Key) -> Item:
     return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
 
 
+def unshown(write: Item) -> Item:
+    """A part of a transaction that, refused, does not show what stood there: of a grant, sealed bytes (T-08)."""
+    for kind in write.values():
+        kind.pop("ReturnValuesOnConditionCheckFailure", None)
+    return write
+
+
 def is_own(item: Item | None, write_id: str, attribute: str = "write_id") -> bool:
     """True when the item that refused a write was written by that write itself."""
     return item is not None and item.get(attribute) == {"S": write_id}
