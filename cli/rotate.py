@@ -31,7 +31,7 @@ def rotate(stack: Stack, *, rate: int, dry_run: bool, signing: bool, as_json: bo
 
     The workers re-seal; tokens, generations and statuses stay as they are, and refreshes go on meanwhile. It takes six
     minutes and then as long as the grants need. It may be stopped at any time: run again, it goes on where it was and
-    makes no further keys. Old versions are retired when nothing is under them, open for 15 days more, and are deleted
+    makes no further keys. Old versions are retired when nothing is under them, open for 36 days more, and are deleted
     by the first rotation after that.
 
     \b

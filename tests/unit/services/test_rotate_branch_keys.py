@@ -9,6 +9,7 @@ import pytest
 
 from grantkeeper.errors import StoreUnavailable
 from grantkeeper.key_maker import KmsKeyMaker
+from grantkeeper.model import Binding
 from grantkeeper.sealing import BranchWrapping, bucket_of, parse
 from grantkeeper.services import rotate_branch_keys as module
 from grantkeeper.services.reseal_all import Pace, census
@@ -246,7 +247,23 @@ def test_without_workers_the_command_ends_with_a_sentence(deployment):
     assert set(deployment.versions()) == {2}
 
 
-def test_a_retired_version_opens_for_two_weeks_more_and_is_then_deleted(deployment):
+def test_a_row_from_the_oldest_backup_opens_whatever_was_rotated_since(deployment):
+    """Point-in-time recovery reaches 35 days back: a version that was retired since is there for its rows."""
+    row = deployment.world.aws.dynamodb.dump("grants")
+    old = deployment.grants()[0]
+    deployment.rotate()
+    deployment.world.pass_time(35 * 86_400 - 3600)
+    deployment.rotate()
+
+    for each in row:
+        if each["pk"]["S"] == f"CONNECTION#{old.connection_id}":
+            deployment.world.aws.dynamodb.restore("grants", each)
+
+    assert deployment.versions()[0] == 1
+    assert deployment.process().vault.open(old.sealed, binding=Binding.of(old))
+
+
+def test_a_retired_version_opens_for_five_weeks_more_and_is_then_deleted(deployment):
     """By the next rotation, which retires its own."""
     deployment.rotate()
     versions = deployment.process().rotations.versions

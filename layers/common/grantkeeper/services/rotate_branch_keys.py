@@ -22,7 +22,7 @@ from grantkeeper.services.rotate_keys import Operator, add_branch_key
 DAY = 86_400
 # seconds: a function remembers the newest version for 300 (stores/branch_keys.py), and saves with it for 20 more
 KNOWN_AFTER = 360
-KEPT_RETIRED = 15 * DAY  # longer than SQS keeps a parked answer
+KEPT_RETIRED = 36 * DAY  # longer than a row can come back from a backup (35), and than SQS keeps a parked answer (14)
 TRIES = 4
 
 
@@ -55,7 +55,7 @@ def rotate_branch_keys(*, ports: RotationPorts, pace: Pace, by: Operator, bucket
     Rotate the branch keys, or go on with the rotation that was left.
 
     Re-sealed grants keep tokens, generation and status. An old version is retired once no grant is under it and no
-    parked answer can be, opens what it sealed for 15 days more, and is deleted by the first rotation after that.
+    parked answer can be, opens what it sealed for 36 days more, and is deleted by the first rotation after that.
 
     Args:
         by: Who is named in the trail.
