@@ -98,7 +98,8 @@ def reseal_all(grants: SealedGrants, *, targets: Mapping[int, int], queue: Queue
         open, or no worker works.
 
     Raises:
-        StoreUnavailable: DynamoDB or SQS does not answer, or nobody takes anything from the queue for ten minutes.
+        StoreUnavailable: DynamoDB or SQS does not answer, nobody takes anything from the queue for ten minutes, or
+            refreshes fill it for as long.
     """
     least, fruitless, most = None, 0, 0
     while True:
@@ -109,7 +110,7 @@ def reseal_all(grants: SealedGrants, *, targets: Mapping[int, int], queue: Queue
         least = seen.left if least is None else min(least, seen.left)
         if not seen.left or fruitless == FRUITLESS:
             return seen
-        _until_taken(queue, most=0, pace=pace)
+        _until_taken(queue, most=0, pace=pace)  # or look all the same: where many are refreshed it is never empty
         pace.sleep(SETTLE)
 
 
@@ -123,7 +124,8 @@ def _send_old(grants: SealedGrants, *, targets: Mapping[int, int], queue: Queue,
             if _count(grant, seen, targets) or grant.wrapping == "kms"
         }
         for some in batched(sorted(ids), IDS, strict=False):
-            _until_taken(queue, most=MOST_QUEUED, pace=pace)
+            if not _until_taken(queue, most=MOST_QUEUED, pace=pace):
+                raise StoreUnavailable("Refreshes leave the workers no time: allow more of them.", retry_after=600)
             queue.send([Work("reseal", GROUP, some)])
             pace.sleep(len(some) / pace.rate)
     return seen
@@ -142,15 +144,27 @@ def _count(grant: SealedGrant, seen: Census, targets: Mapping[int, int]) -> bool
     return False
 
 
-def _until_taken(queue: Queue, *, most: int, pace: Pace) -> None:
-    """Wait until the workers have left no more than `most` messages; ten minutes without progress are too many."""
+def _until_taken(queue: Queue, *, most: int, pace: Pace) -> bool:
+    """
+    Wait until the workers have left no more than `most` messages, ten minutes at the longest.
+
+    Returns:
+        False when they took some all the while and others came: refreshes fill the queue.
+
+    Raises:
+        StoreUnavailable: They took none.
+    """
     depth = queue.depth()
-    since = pace.clock()
+    begun = since = pace.clock()
     while depth > most:
-        if pace.clock() - since >= LONGEST_WAIT:
+        now = pace.clock()
+        if now - since >= LONGEST_WAIT:
             raise StoreUnavailable("No worker takes anything from the queue.", retry_after=60)
+        if now - begun >= LONGEST_WAIT:
+            return False
         pace.sleep(1)
-        now = queue.depth()
-        if now < depth:
+        left = queue.depth()
+        if left < depth:
             since = pace.clock()
-        depth = now
+        depth = left
+    return True
