@@ -26,6 +26,7 @@ from grantkeeper.stores.stream import (
     tampers,
 )
 
+ONE_NEEDS = 10_000  # milliseconds: an entry with all its attempts, and the way to the dead-letter queue
 NEVER_TAKEN = "ValidationException"  # DynamoDB's word for what it will refuse at every try
 
 Record = Mapping[str, Any]
@@ -37,29 +38,34 @@ app_wiring = wiring.from_environment(os.environ)
 app_wiring.warm_up("audit", "counters", "event_bus")
 
 
-def handler(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """
     Project one batch of one stream.
 
-    A record that cannot be read is parked in the dead-letter queue and the rest goes on; a store that does not answer
-    sends the batch back, from its first record. Whatever comes again, in the same batch or another, is counted once.
+    A record that cannot be read is parked in the dead-letter queue and the rest goes on. A store that does not answer
+    sends a batch of the trail back from its first record, and one of generations from the record it was at, as does
+    the end of the time: however slow the store is, every invocation brings the shard further. Whatever comes again, in
+    the same batch or another, is counted once.
     """
     records: Sequence[Record] = event.get("Records", [])
     try:
-        if _of_trail(records):
-            _project_trail(records)
-        else:
-            _record_generations(records)
-    except StoreUnavailable as error:
-        logger.warning("batch sent back", extra={"records": len(records), "error": error.slug})
-        return {"batchItemFailures": [{"itemIdentifier": records[0]["dynamodb"]["SequenceNumber"]}]}
+        left = _project_trail(records) if _of_trail(records) else _record_generations(records, context)
     finally:
         if metrics.metric_set:
             metrics.flush_metrics()
-    return {"batchItemFailures": []}
+    return {"batchItemFailures": [{"itemIdentifier": each["dynamodb"]["SequenceNumber"]} for each in left[:1]]}
 
 
-def _project_trail(records: Sequence[Record]) -> None:
+def _project_trail(records: Sequence[Record]) -> Sequence[Record]:
+    """All of them together; what is left is all or nothing."""
+    try:
+        _tell(records)
+    except StoreUnavailable as error:
+        return _sent_back(records, error.slug)
+    return ()
+
+
+def _tell(records: Sequence[Record]) -> None:
     for record in records:
         if tampers(record):
             reports("tampering_detected", {"record": keys_of(record), "change": str(record.get("eventName"))})
@@ -73,22 +79,40 @@ def _project_trail(records: Sequence[Record]) -> None:
             reports.count("ReuseDetected")
 
 
-def _record_generations(records: Sequence[Record]) -> None:
-    failed = [attempt for record in records if (attempt := failed_attempt(record))]
-    if failed:
-        _count_failures(failed)
-    for record in records:
-        if goes_back(record):
-            reports("tampering_detected", {"record": keys_of(record), "change": "generation went back"})
-        for event in _read([record], new_generation):
-            try:
-                app_wiring.audit.record(event)
-            except StoreUnavailable as error:
-                if error.extensions.get("code") != NEVER_TAKEN:
-                    raise
-                _park(record)
-            except Exception:  # noqa: BLE001 - a row no writer of ours made: it must not hold up the others for a day
-                _park(record)
+def _record_generations(records: Sequence[Record], context: Any) -> Sequence[Record]:
+    """One after the other; what is left begins with the one that failed, or that there is no time for."""
+    done = 0
+    try:
+        failed = [attempt for record in records if (attempt := failed_attempt(record))]
+        if failed:
+            _count_failures(failed)
+        for record in records:
+            if done and context.get_remaining_time_in_millis() < ONE_NEEDS:
+                return _sent_back(records[done:], "out_of_time")
+            _record_generation(record)
+            done += 1
+    except StoreUnavailable as error:
+        return _sent_back(records[done:], error.slug)
+    return ()
+
+
+def _record_generation(record: Record) -> None:
+    if goes_back(record):
+        reports("tampering_detected", {"record": keys_of(record), "change": "generation went back"})
+    for event in _read([record], new_generation):
+        try:
+            app_wiring.audit.record(event)
+        except StoreUnavailable as error:
+            if error.extensions.get("code") != NEVER_TAKEN:
+                raise
+            _park(record)
+        except Exception:  # noqa: BLE001 - a row no writer of ours made: it must not hold up the others for a day
+            _park(record)
+
+
+def _sent_back(records: Sequence[Record], why: str) -> Sequence[Record]:
+    logger.warning("batch sent back", extra={"records": len(records), "error": why})
+    return records
 
 
 def _count_failures(attempts: Sequence[Counted]) -> None:

@@ -7,9 +7,11 @@ import copy
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from grantkeeper.errors import StoreUnavailable
 from grantkeeper.stores.items import to_item
 from tests.doubles.aws import memory_wiring
 from tests.stores.records import connected, event
@@ -147,6 +149,49 @@ def test_a_store_that_does_not_answer_sends_the_whole_batch_back(world, function
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "1"}]}
     assert world.counters.totals() == {}
+
+
+def three_generations(world):
+    """Records of one shard: the generations 2, 3 and 4."""
+    told = [saved_generation(world)]
+    for generation in (3, 4):
+        told.append(copy.deepcopy(told[-1]))
+        images = told[-1]["dynamodb"]
+        images["OldImage"], images["SequenceNumber"] = copy.deepcopy(images["NewImage"]), str(generation)
+        images["NewImage"]["generation"] = {"N": str(generation)}
+    return told
+
+
+def recorded(world):
+    return sum(row["sk"]["S"].startswith("generation#") for row in world.aws.dynamodb.dump("audit"))
+
+
+def test_a_store_so_slow_that_a_batch_takes_too_long_still_brings_the_shard_further(world, function):
+    """A batch that always began anew would end with its function for as long as the store is slow."""
+    told = three_generations(world)
+    left = iter((8_000,))  # milliseconds, asked for after the first
+
+    answer = function.handler({"Records": told}, SimpleNamespace(get_remaining_time_in_millis=lambda: next(left)))
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "3"}]}
+    assert recorded(world) == 1
+    assert function.handler({"Records": told[1:]}, CONTEXT) == {"batchItemFailures": []}
+    assert recorded(world) == 3
+
+
+def test_what_was_recorded_before_the_store_failed_does_not_come_again(world, function, monkeypatch):
+    """The batch goes on with the record that failed."""
+    told, works = three_generations(world), function.app_wiring.audit.record
+
+    def fails_at_the_last(entry):
+        if entry.details["generation"] == "4":
+            raise StoreUnavailable("The store did not answer in time.")
+        works(entry)
+
+    monkeypatch.setattr(function.app_wiring.audit, "record", fails_at_the_last)
+
+    assert function.handler({"Records": told}, CONTEXT) == {"batchItemFailures": [{"itemIdentifier": "4"}]}
+    assert recorded(world) == 2
 
 
 @pytest.mark.parametrize("damage", ["no image", "wrong type"])
