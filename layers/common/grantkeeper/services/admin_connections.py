@@ -116,6 +116,8 @@ def list_all_connections(
     names = _providers(wanted, catalog)
     started_at, _, place = (after or "").partition("|")
     at = names.index(started_at) if started_at in names else 0
+    if started_at not in names:
+        place = ""  # its provider left the catalog between two pages: its place is none in the list of another
     found: list[Connection] = []
     for position, name in enumerate(names[at : at + LOOKS], start=at + 1):
         page, stopped_at = seen.page(
