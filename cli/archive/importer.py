@@ -74,6 +74,9 @@ class Importer:
     def _api_key(self, key: ApiKey) -> Done:
         if self.wiring.api_keys.get(key.key_id) is not None:
             return Done("there")
+        owner = None if key.sub is None else self.wiring.users.get(key.sub)
+        if owner is not None and owner.status == "erased":
+            return refused("its user is erased here")
         if not self.dry_run:
             details = {"key_id": key.key_id, "archive": self.archive_id}
             event = operator.event("api_key.created", sub=key.sub, client_id=key.client_id, details=details)

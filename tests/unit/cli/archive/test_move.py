@@ -366,6 +366,24 @@ def test_who_is_erased_comes_with_no_archive(lasting):
     assert ports.connections.list_for_user("usr_alice") == []
 
 
+def test_a_key_of_somebody_who_is_erased_comes_with_no_archive(lasting):
+    """It would be a trace of him that nobody sees: his own list of keys went with him."""
+    lasting.export()
+    lasting.import_()
+    erase_user("usr_alice", by=By("operator:test", root=True), ports=lasting.target, now=lasting.world.now)
+    now = lasting.world.now
+    key = ApiKey("hers", "hash", ("connections:read",), now, now + 1000, client_id="app", sub="usr_alice")
+    lasting.source.api_keys.put(key, audit=lasting.world.event("api_key.created"))
+    lasting.file.unlink()
+    lasting.export()
+
+    done = lasting.import_()
+
+    assert done["api_key.refused"] == 1
+    assert ("hers", "its user is erased here") in {(note["id"], note["note"]) for note in done["notes"]}
+    assert lasting.target.api_keys.get("hers") is None
+
+
 def test_people_of_the_target_are_not_taken_over(lasting):
     """An identity that is somebody else's there: that user and his connections are refused, all others come."""
     from grantkeeper.model import Identity, User
