@@ -10,8 +10,9 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -40,6 +41,7 @@ class Row:
     label: str | None = None
     oauth_client_id: str | None = None  # our registration at the provider with which the tokens were made
     raw: Mapping[str, Any] | None = field(default=None, repr=False)  # the provider's own answer
+    repeated: bool = False  # a row before it has the same refresh token
 
 
 class BadRow(ValueError):
@@ -47,6 +49,18 @@ class BadRow(ValueError):
 
 
 Numbered = Iterator[tuple[int, Row | BadRow]]  # line or position, from 1
+
+
+def marked(rows: Numbered) -> Numbered:
+    """Mark each row whose refresh token stood in one before: two connections would spend it, each against the other."""
+    seen: set[bytes] = set()
+    for at, row in rows:
+        if isinstance(row, BadRow) or row.refresh_token is None:
+            yield at, row
+            continue
+        digest = sha256(row.refresh_token.encode(errors="replace")).digest()
+        yield at, replace(row, repeated=True) if digest in seen else row
+        seen.add(digest)
 
 
 def csv_rows(file: TextIO) -> Numbered:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.archive.crowd import together
-from cli.archive.foreign import BadRow, Numbered, Row, csv_rows, nango_rows
+from cli.archive.foreign import BadRow, Numbered, Row, csv_rows, marked, nango_rows
 from cli.archive.journal import EVERY
 from cli.archive.outcomes import Done, refused
 from cli.archive.rows import Rows
@@ -70,7 +70,7 @@ def foreign(
 
     def take(done: int) -> Iterator[tuple[str, str, Done]]:
         with ExitStack() as files:
-            left = islice(_numbered(file, source, files, user=connection_id_is_user), done, None)
+            left = islice(marked(_numbered(file, source, files, user=connection_id_is_user)), done, None)
             for (line, _), result in together(left, one, size=EVERY):
                 yield "row", str(line), result
 

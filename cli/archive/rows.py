@@ -23,6 +23,7 @@ from grantkeeper.oauth.token_response import granted, normalise_scopes, sealable
 from grantkeeper.providers.record import Pairs, Provider, Service, TokenPath
 from grantkeeper.services.fetch_profile import fetch_profile
 from grantkeeper.services.forecast import earliest, plan
+from grantkeeper.services.lease_policy import is_strict
 from grantkeeper.services.people import MAX_USER_ID, client_issuer
 from grantkeeper.services.redeem_provider_code import ProviderTokens
 from grantkeeper.services.schedule import refreshable
@@ -76,6 +77,8 @@ class Rows:
     def _arrival(self, row: Row) -> Arrival:
         now = operator.now()
         provider, service, variables = self._service(row)
+        if row.repeated and is_strict(provider.refresh):
+            raise RowRefused("its refresh token stands in a row before it, and one connection alone can spend it")
         body = _answer(row, provider)
         names = _names(body, provider)
         registration = "" if provider.protocol == "api_key" else self._registration(row, provider)

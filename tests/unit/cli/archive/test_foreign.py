@@ -95,6 +95,22 @@ def test_a_connection_of_nango_is_active_and_refreshes(there, form):
     assert sorted(actions) == ["connection.activated", "user.provisioned"]
 
 
+@pytest.mark.parametrize(("rule", "second"), [("stacks", "refused"), ("lasting", "imported")])
+def test_one_refresh_token_in_two_rows_is_one_connection(request, rule, second):
+    """Two that replace it at every use end the grant for each other; where it lasts, each may have it."""
+    stacks = request.getfixturevalue(rule)
+    answer = stacks.world.provider.grant("openid files.read offline_access")
+    row = f"{SERVICE},{answer['access_token']},{answer['refresh_token']},acc"
+
+    done = from_csv(stacks, "service,access_token,refresh_token,account_id,user_id", f"{row},u1", f"{row},u2")
+
+    assert done["row.imported"] == (1 if second == "refused" else 2)
+    assert [note["id"] for note in done["notes"]] == (["3"] if second == "refused" else [])
+    assert only(stacks, "u1").status == "active"
+    stacks.world.now += HOUR
+    assert stacks.refresh(stacks.source, only(stacks, "u1").id).generation == 2
+
+
 def test_a_row_of_csv_says_whose_account_it_is(there):
     """Then nobody is asked; a service may have another name there, and the columns come in any order."""
     answer = there.answer()
