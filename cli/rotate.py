@@ -87,6 +87,7 @@ def _shape(done: Rotated) -> dict[str, Any]:
         "grants": done.grants.total,
         "by_kms": done.grants.by_kms,
         "left": done.grants.left,
+        "left_first": sorted(done.grants.named),
         "unreadable": sorted(done.grants.unreadable),
         "retired": list(done.retired),
         "deleted": list(done.deleted),
@@ -97,6 +98,8 @@ def _tell(done: Rotated) -> None:
     if done.resumed:
         click.echo(f"The rotation of {day(done.started_at)} was gone on with.")
     click.echo(f"{done.grants.total} grants looked at, {done.grants.left} under old keys.")
+    if done.grants.named:
+        click.echo(f"Under old keys, the first of them: {' '.join(sorted(done.grants.named))}")
     if done.grants.unreadable:
         click.echo(f"These do not open, and are left as they are: {' '.join(sorted(done.grants.unreadable))}")
     if not done.unfinished:

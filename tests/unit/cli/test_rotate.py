@@ -44,7 +44,8 @@ def test_a_rotation_says_what_came_of_it(run, wiring):
     told = json.loads(run("--json").stdout)
 
     assert told | {"started_at": 0} == {
-        "started_at": 0, "resumed": False, "finished": True, "grants": 0, "by_kms": 0, "left": 0, "unreadable": [],
+        "started_at": 0, "resumed": False, "finished": True, "grants": 0, "by_kms": 0, "left": 0, "left_first": [],
+        "unreadable": [],
         "retired": [f"{bucket}#1" for bucket in range(16)], "deleted": [],
     }  # fmt: skip
     assert {wiring.branch_keys.newest(bucket).version for bucket in range(16)} == {2}

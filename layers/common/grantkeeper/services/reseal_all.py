@@ -22,6 +22,7 @@ GROUP = "re-seal"  # its own message group, so that it holds up no provider's re
 MOST_QUEUED = 20  # messages: refreshes come first, and find the queue nearly empty
 SETTLE = 5  # seconds between the last message taken and the next look
 LONGEST_WAIT = 600  # seconds for workers to take anything
+NAMED = 20  # connections that are told by their id
 FRUITLESS = 3  # looks that found nothing better
 
 
@@ -61,6 +62,7 @@ class Census:
     by_kms: int = 0  # as the callback seals them: their next read or refresh brings them under a branch key
     old: Counter[tuple[int, int]] = field(default_factory=Counter)  # (bucket, version) → grants
     unreadable: list[str] = field(default_factory=list)  # connections
+    named: list[str] = field(default_factory=list)  # of those under old versions the first connections
 
     @property
     def left(self) -> int:
@@ -140,6 +142,8 @@ def _count(grant: SealedGrant, seen: Census, targets: Mapping[int, int]) -> bool
         seen.by_kms += 1
     elif grant.version < targets.get(grant.bucket, 0):
         seen.old[grant.bucket, grant.version] += 1
+        if len(seen.named) < NAMED:
+            seen.named.append(grant.connection_id)
         return True
     return False
 
