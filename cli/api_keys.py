@@ -12,6 +12,8 @@ from grantkeeper.model import ALL_SCOPES, ApiKey
 from grantkeeper.services.manage_api_keys import CLIENT_SCOPES, OPERATOR_SCOPES, ROTATES_ITSELF, new_key
 from grantkeeper.services.rotate_api_key import DEFAULT_DAYS, MAX_DAYS, OVERLAP_DAYS, rotated
 
+MAX_PAGES = 10_000  # of a client's keys: a million at least
+
 
 @click.group("api-keys")
 def api_keys() -> None:
@@ -113,10 +115,7 @@ def revoke(stack: Stack, *, key_id: str | None, client_id: str | None, as_json: 
     """Revoke a key, or all of a client's: refused everywhere within 60 seconds."""
     if (key_id is None) == (client_id is None):
         raise click.ClickException("Name a key, or a client by --client.")
-    if key_id is not None:
-        found = [_key(stack, key_id)]
-    else:
-        found = [key for key in stack.wiring.api_keys.list() if key.client_id == client_id and key.status == "active"]
+    found = [_key(stack, key_id)] if key_id is not None else _live_of(stack, client_id)
     for key in found:
         event = operator.event("api_key.revoked", sub=key.sub, client_id=key.client_id, details={"key_id": key.key_id})
         stack.wiring.api_keys.revoke(key, audit=event)
@@ -126,6 +125,20 @@ def revoke(stack: Stack, *, key_id: str | None, client_id: str | None, as_json: 
         {"revoked": ids},
         as_json=as_json,
     )
+
+
+def _live_of(stack: Stack, client_id: str | None) -> list[ApiKey]:
+    """Page by page to the end: a list of all keys is cut off where a deployment has very many."""
+    found: list[ApiKey] = []
+    after: str | None = None
+    for _ in range(MAX_PAGES):
+        page, after = stack.wiring.api_key_pages.page(
+            client_id=client_id, where={"status": "active"}, after=after, limit=100
+        )
+        found += page
+        if after is None:
+            return found
+    raise click.ClickException("The client has too many keys. Disable it: that refuses them all.")
 
 
 def _key(stack: Stack, key_id: str) -> ApiKey:

@@ -73,6 +73,15 @@ def test_k13_every_key_of_a_client_is_revoked_by_one_command(run, wiring):
     assert run("revoke").exit_code == run("revoke", stays["key_id"], "--client", "backend").exit_code == 1
 
 
+def test_k13_a_list_of_all_keys_that_is_cut_off_hides_none_of_a_client(run, wiring, monkeypatch):
+    """The command asks for the client's own keys, page by page."""
+    gone = made(run, "--client", "backend")
+    monkeypatch.setattr(type(wiring.api_keys), "list", lambda _self: [])
+
+    assert gone["key_id"] in run("revoke", "--client", "backend").stdout
+    assert wiring.api_keys.get(gone["key_id"]).status == "revoked"
+
+
 def test_k14_a_clients_key_rotates_itself_only_where_it_was_said(run):
     """Not by default."""
     assert "account:write" not in made(run, "--client", "backend")["scopes"]
