@@ -80,4 +80,5 @@ def _script(findings: Sequence[Finding]) -> None:
     for each in findings:
         if each.mend and each.status in ("warning", "failing"):
             about = f" ({each.about})" if each.about else ""
-            click.echo(f"# {each.status}: {each.check}{about}: {each.found}\n{each.mend}\n")
+            told = " ".join(f"{each.status}: {each.check}{about}: {each.found}".split())  # a line, whatever was found
+            click.echo(f"# {told}\n{each.mend}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from datetime import date
 
@@ -62,10 +63,10 @@ def _too_wide(client: Client) -> Iterator[str]:
 
 
 def _register(patient: Patient, client: Client) -> str:
-    uris = " ".join(f"--redirect-uri {uri}" for uri in client.redirect_uris if uri.startswith("https://"))
-    name = client.client_name.replace("'", "")
+    uris = " ".join(f"--redirect-uri {shlex.quote(uri)}" for uri in client.redirect_uris if uri.startswith("https://"))
+    name = shlex.quote(client.client_name)
     kind = " --confidential" if client.confidential else ""
-    anew = patient.command(f"clients register --name '{name}' {uris or '--redirect-uri https://…'}{kind}")
+    anew = patient.command(f"clients register --name {name} {uris or '--redirect-uri https://…'}{kind}")
     return f"{anew} && {patient.command(f'clients disable {client.client_id}')}"
 
 
@@ -144,7 +145,7 @@ def _wide(key: ApiKey, patient: Patient) -> Finding | None:
         return None
     owner = "" if key.client_id is None else f" --client {key.client_id}"
     mend = (
-        patient.command(f"api-keys create{owner} --name '{key.name}' --scope {of_kind[0]}")
+        patient.command(f"api-keys create{owner} --name {shlex.quote(key.name)} --scope {of_kind[0]}")
         + f" && {patient.command(f'api-keys revoke {key.key_id}')}"
     )
     return warning("api_keys.scopes", f"It may do everything a key may: {', '.join(of_kind)}.", mend=mend,

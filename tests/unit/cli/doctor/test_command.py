@@ -69,6 +69,15 @@ def test_hints_are_a_script_with_what_each_line_is_for(run):
     ]  # fmt: skip
 
 
+def test_nothing_that_was_found_becomes_a_command(run):
+    """A comment is one line; the script is what the doctor says, and not what somebody called his things."""
+    planted = warning("a.b", "It says\nrm -rf /\r\nand more.", mend="sam deploy", about="x\ny")
+
+    lines = run("--fix-hints", findings=[planted]).stdout.splitlines()
+
+    assert lines == ["# warning: a.b (x y): It says rm -rf / and more.", "sam deploy", ""]
+
+
 def test_a_stack_that_is_not_there_is_one_finding(monkeypatch):
     """Forty others would only repeat it."""
     for name, value in (("AWS_ENDPOINT_URL", "http://127.0.0.1:1"), ("AWS_REGION", "us-east-1"),

