@@ -16,6 +16,7 @@ from grantkeeper.services.reconcile import STATUSES
 from grantkeeper.services.what_counts import BY_PROVIDER, COUNTED
 from grantkeeper.stores.counters import SHARDS
 from grantkeeper.stores.keys import shard_of
+from grantkeeper.stores.table import Table
 from tests.doubles.dynamodb_values import item_size
 from tests.stores.records import DAY, NOON, race
 
@@ -221,3 +222,19 @@ def test_f21_pollers_that_hang_and_are_overtaken_count_each_event_once(memory: A
         before = memory.counters.totals().get("refreshes", 0)
         _pollers_that_overtake_each_other(memory, rng, events)
         assert memory.counters.totals()["refreshes"] - before == 60, seed
+
+
+def test_the_counters_of_all_time_are_read_as_of_now(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sum with a late shard in it would fall, which Prometheus takes for a counter that began anew."""
+    add(world, counted(1))
+    asked, answer = [], Table.batch_get
+
+    def batch_get(table: Table, wanted: Any, **how: Any) -> Any:
+        asked.append(how["consistent"])
+        return answer(table, wanted, **how)
+
+    monkeypatch.setattr(Table, "batch_get", batch_get)
+    assert world.counters.totals() == {"refreshes": 1}
+    world.counters.of_day(DAY)
+
+    assert asked == [True, False]

@@ -74,8 +74,12 @@ class DynamoCounters:
             self._add(portion, now=now)
 
     def totals(self) -> Mapping[str, int]:
-        """All counters summed over their shards: four small items, however many connections there are."""
-        return self.of_days([TOTAL])[TOTAL]
+        """
+        All counters summed over their shards: four small items, however many connections there are.
+
+        Consistent: a sum with one late shard in it would fall, which Prometheus takes for a counter that began anew.
+        """
+        return self._of_days([TOTAL], consistent=True)[TOTAL]
 
     def of_day(self, day: str) -> Mapping[str, int]:
         """The counters of one UTC day."""
@@ -89,11 +93,16 @@ class DynamoCounters:
             days: Each once, `yyyy-mm-dd`, or `TOTAL`.
             only: Some counters alone: the others are read all the same, and not sent.
         """
+        return self._of_days(days, only=only)
+
+    def _of_days(
+        self, days: Sequence[str], *, only: Sequence[str] | None = None, consistent: bool = False
+    ) -> Mapping[str, Mapping[str, int]]:
         sums: dict[str, Counter[str]] = {day: Counter() for day in days}
         wanted = {keys.counter(day, shard): day for day in sums for shard in range(SHARDS)}
         names = {f"#n{at}": f"{PREFIX}{name}" for at, name in enumerate(only or ())}
         shown = {"#pk": "pk", "#sk": "sk", **names} if names else None
-        for item in self._table.batch_get(list(wanted), consistent=False, only=shown):
+        for item in self._table.batch_get(list(wanted), consistent=consistent, only=shown):
             of_day = sums[wanted[item["pk"]["S"], item["sk"]["S"]]]
             for name, value in item.items():
                 if name.startswith(PREFIX):
