@@ -135,7 +135,8 @@ def test_what_lives_elsewhere_is_frozen_before_anything_is_disconnected(world, m
         assert [row["done"] for row in done] == [NOT_FROZEN]
         assert state(world) == (["active", "active"], ["active", "active"])
         return
-    assert [row["done"] for row in done] == ["frozen", "disconnected", "revoked"]
+    first, *others = (row["done"] for row in done)
+    assert (first, set(others)) == ("frozen", {"disconnected", "revoked"})  # those two happened in one second
     assert world.container().grants.get(world.connection_id).sealed == b""  # erased, and nobody is told
 
 
