@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from functools import cache
 from pathlib import Path
+from typing import get_args
 from urllib.parse import unquote
 
 import click
 import pytest
 
 from cli.main import cli
+from grantkeeper.model import Reason
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("docs", "examples", "tests", "bench", "local", ".github")
@@ -98,3 +101,16 @@ def test_no_two_decisions_have_one_number():
 
     assert len({name[:4] for name in records}) == len(records)
     assert [name for name in records if name not in listed] == []
+
+
+def test_the_page_about_the_api_shows_what_it_answers():
+    """Its problem has a problem's members, its list has a list's, and its reasons are all there are."""
+    page = (ROOT / "docs" / "api.md").read_text()
+    schemas = json.loads((ROOT / "functions" / "discovery" / "openapi.json").read_text())["components"]["schemas"]
+    [shown] = re.findall(r"^```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    [listed] = re.findall(r"`(\{[^`]*\[…\][^`]*)`", page)
+    reasons = page.partition("## Reasons")[2].partition("## ")[0]
+
+    assert set(json.loads(shown)) <= set(schemas["Problem"]["properties"])
+    assert set(json.loads(listed.replace("…", ""))) == set(schemas["ConnectionList"]["properties"])
+    assert re.findall(r"^\| `(\w+)`", reasons, re.MULTILINE) == list(get_args(Reason))
