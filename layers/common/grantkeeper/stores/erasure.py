@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grantkeeper.errors import Forbidden, StoreUnavailable
+from grantkeeper.errors import StoreUnavailable
 from grantkeeper.model import Erased, Remains, Trace, User
 from grantkeeper.model.erasure import TraceKind
 from grantkeeper.stores import keys
@@ -12,10 +12,10 @@ from grantkeeper.stores.audit_item import audit_writes
 from grantkeeper.stores.connection_item import read_connection
 from grantkeeper.stores.items import Item, from_value, to_item, to_value
 from grantkeeper.stores.list_pages import key_at, list_page
-from grantkeeper.stores.people import UNFINISHED, still_admin
+from grantkeeper.stores.people import UNFINISHED, put_while_admin
 from grantkeeper.stores.retrying import TransactionFailed
 from grantkeeper.stores.revocation import PUBLIC
-from grantkeeper.stores.table import Table, is_own, key_item, new_write_id, unshown
+from grantkeeper.stores.table import Table, key_item, new_write_id, unshown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,16 +80,8 @@ class DynamoErasure:
         item |= {"erased_at": to_value(now), "write_id": to_value(write_id)}
         item |= {"list_pk": to_value(UNFINISHED), "list_sk": to_value(user.sub)}
         put = self._table.to_put(item, condition="#version = :seen", values={":seen": user.version})
-        guard = [] if admin is None else [still_admin(self._table, admin)]
-        try:
-            self._table.transact([put, *guard, *audit_writes(self._audit, audit)])
-        except TransactionFailed as failure:
-            if is_own(failure.item(0), write_id):
-                return True
-            if guard and failure.failed(1):
-                raise Forbidden("The caller is no admin any more.") from None
-            return False
-        return True
+        beside = audit_writes(self._audit, audit)
+        return put_while_admin(self._table, put, write_id=write_id, admin=admin, beside=beside)
 
     def finish(self, sub: str, *, audit: AuditEvent) -> None:
         """Take the tombstone off the list of those that are not finished."""

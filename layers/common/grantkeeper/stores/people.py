@@ -64,19 +64,40 @@ class DynamoPeople:
         """
         write_id = new_write_id()
         put = replacing_user(self._table, user, write_id, expected_version=expected_version)
-        guard = [] if admin is None else [still_admin(self._table, admin)]
-        try:
-            self._table.transact([put, *guard, *audit_writes(self._audit, audit)])
-        except TransactionFailed as failure:
-            if is_own(failure.item(0), write_id):
-                return True
-            if guard and failure.failed(1):
-                raise Forbidden("The caller is no admin any more.") from None
-            return False
-        return True
+        beside = audit_writes(self._audit, audit)
+        return put_while_admin(self._table, put, write_id=write_id, admin=admin, beside=beside)
 
 
-def still_admin(table: Table, sub: str) -> Item:
+def put_while_admin(table: Table, put: Item, *, write_id: str, admin: str | None, beside: Sequence[Item]) -> bool:
+    """
+    Write in one transaction that fails unless `admin`, if any, is an admin still.
+
+    Args:
+        table: Grants.
+        put: The write, with a condition of its own.
+        write_id: What it bears, by which a lost acknowledgement recognises itself.
+        admin: On whose word; None for the operator.
+        beside: Its audit entry.
+
+    Returns:
+        False when the condition does not hold.
+
+    Raises:
+        Forbidden: `admin` is none any more.
+    """
+    guard = [] if admin is None else [_still_admin(table, admin)]
+    try:
+        table.transact([put, *guard, *beside])
+    except TransactionFailed as failure:
+        if is_own(failure.item(0), write_id):
+            return True
+        if guard and failure.failed(1):
+            raise Forbidden("The caller is no admin any more.") from None
+        return False
+    return True
+
+
+def _still_admin(table: Table, sub: str) -> Item:
     """The part of a transaction that fails unless this user is an admin, and active."""
     condition = "#role = :admin AND #status = :active"
     checked = table.request(condition=condition, values={":admin": "admin", ":active": "active"})

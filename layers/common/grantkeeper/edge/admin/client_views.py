@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from grantkeeper import ids
 from grantkeeper.admin_ports import VersionedClient
+from grantkeeper.edge.api_key_views import api_key_view
 from grantkeeper.model import ApiKey, Client
 
 if TYPE_CHECKING:
@@ -50,19 +51,7 @@ def client_etag(found: VersionedClient) -> str:
 
 def admin_key_view(key: ApiKey, *, now: int) -> admin_schemas.AdminApiKey:
     """A key without its secret, and without a hash of it."""
-    state = key.state(now)
-    return {
-        "id": key.key_id,
-        "name": key.name,
-        "client_id": key.client_id,
-        "user": key.sub,
-        "scopes": list(key.scopes),
-        "status": state,
-        "created_at": key.created_at,
-        "expires_at": key.expires_at,
-        "old_secret_ends_at": key.old_secret_ends_at if state == "rotating" else None,
-        "used_day": key.used_day,
-    }
+    return {**api_key_view(key, now=now), "client_id": key.client_id, "user": key.sub}
 
 
 def shown_admin_key_view(shown: ShownClientKey, *, now: int) -> admin_schemas.ShownAdminApiKey:
